@@ -1,0 +1,1 @@
+"""Trading bots that outlast their exchange's outages."""

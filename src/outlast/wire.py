@@ -1,0 +1,268 @@
+"""What crosses the walls: requests and replies as values, and the ports that carry them.
+
+A codec makes `WireRequest`s and reads `WireReply`s; a transport turns a signed request into a reply
+or a `TransportFault`; neither knows the other. Nothing in here does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum, IntEnum
+from typing import Any, Protocol
+
+from outlast.errors import Failure
+from outlast.model import (
+    Balance,
+    Execution,
+    Instrument,
+    Level,
+    OrderReport,
+    OrderRequest,
+    Plane,
+    Position,
+    Product,
+)
+
+__all__ = [
+    "Auth",
+    "Clock",
+    "Cost",
+    "FaultKind",
+    "HttpRequest",
+    "HttpTransport",
+    "JournalSink",
+    "Lane",
+    "TransportFault",
+    "VenueCodec",
+    "WireReply",
+    "WireRequest",
+]
+
+
+class Lane(IntEnum):
+    """Who goes first when the venue's limits are short. Lower goes first."""
+
+    SAFETY = 0
+    """Cancels, reduce-only orders, the dead man's switch."""
+    RECONCILE = 1
+    """Finding out what is true: unknown orders, open orders, positions, executions, probes."""
+    TRADE = 2
+    """Orders that add risk."""
+    DATA = 3
+    """Market data and everything that can wait."""
+
+
+class Auth(Enum):
+    NONE = "none"
+    KEY = "key"
+    """The key in a header, no signature."""
+    SIGNED = "signed"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one attempt takes from one of the venue's counters, at the moment it is sent."""
+
+    counter: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireRequest:
+    """One call, before it is signed. Timestamp, nonce and signature come per attempt."""
+
+    name: str
+    """`order.place`, `positions.read`: the same names for all venues."""
+    method: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    auth: Auth = Auth.NONE
+    plane: Plane
+    lane: Lane
+    is_write: bool = False
+    safe_to_repeat: bool = True
+    """True when sending it twice does no more than sending it once. Never for a new order."""
+    costs: tuple[Cost, ...] = ()
+    answer_within_s: float = 3.0
+    """How long the venue may need to answer for sure: the attempt's read timeout."""
+    symbol: str | None = None
+    client_order_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One signed attempt, ready to be written. `headers` and `url` hold secrets: never log them."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(repr=False, default=())
+    body: bytes = field(repr=False, default=b"")
+    connect_within_s: float = 5.0
+    answer_within_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireReply:
+    """A complete HTTP answer, whatever it says."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    sent_at: float
+    received_at: float
+    """Both by the local monotonic clock."""
+
+
+class FaultKind(Enum):
+    """Why there was no complete answer."""
+
+    CONNECT_TIMEOUT = "connect_timeout"
+    CONNECT_FAILED = "connect_failed"
+    """Refused, unreachable, no such host, or the TLS handshake failed."""
+    POOL_TIMEOUT = "pool_timeout"
+    """No connection of ours became free: local, nothing was sent."""
+    WRITE_FAILED = "write_failed"
+    READ_TIMEOUT = "read_timeout"
+    CONNECTION_LOST = "connection_lost"
+    """Reset or closed after the request was written, or in the middle of the answer."""
+    PROTOCOL_ERROR = "protocol_error"
+    """Bytes came back that are not HTTP, or not the length that they promised."""
+    LOCAL = "local"
+    """Our own mistake or limit: a bad URL, a closed client."""
+
+    @property
+    def nothing_sent(self) -> bool:
+        """True only where no byte of the request can have reached the venue."""
+        return self in _NOTHING_SENT
+
+
+_NOTHING_SENT = frozenset(
+    {
+        FaultKind.CONNECT_TIMEOUT,
+        FaultKind.CONNECT_FAILED,
+        FaultKind.POOL_TIMEOUT,
+        FaultKind.LOCAL,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportFault:
+    kind: FaultKind
+    detail: str
+    """The library's class and words, without URL or headers."""
+    sent_at: float
+    received_at: float
+
+
+class Clock(Protocol):
+    """The only source of time. `now` never steps; `wall` is seconds since the epoch and may."""
+
+    def now(self) -> float: ...
+    def wall(self) -> float: ...
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class HttpTransport(Protocol):
+    async def send(self, request: HttpRequest) -> WireReply | TransportFault:
+        """Send once and wait for the end of it. Never raises for what the network does."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class JournalSink(Protocol):
+    """Where every intent, attempt, decision and change is written, in order."""
+
+    def append(self, kind: str, fields: Mapping[str, Any], *, at: float) -> str:
+        """Write one record and return its id once the operating system has it.
+
+        Raises:
+            JournalUnavailable: it could not be written (disk full, file gone).
+        """
+        ...
+
+
+class VenueCodec(Protocol):
+    """What a venue's package offers: a module of pure functions, checked against this by mypy.
+
+    `read_*` take a complete reply to the request of the same name and give the values in it or a
+    `Failure`; they never raise on anything a venue can send.
+    """
+
+    @property
+    def VENUE(self) -> str: ...
+    @property
+    def PRODUCT(self) -> Product: ...
+    @property
+    def DEFAULT_ENDPOINTS(self) -> Mapping[str, str]: ...
+
+    # Requests.
+    def place_order(
+        self, order: OrderRequest, instrument: Instrument, client_order_id: str
+    ) -> WireRequest: ...
+    def cancel_order(self, instrument: Instrument, client_order_id: str) -> WireRequest: ...
+    def cancel_all_orders(self, instrument: Instrument) -> WireRequest: ...
+    def query_order(self, instrument: Instrument, client_order_id: str) -> WireRequest: ...
+    def query_open_orders(self, instrument: Instrument | None) -> WireRequest: ...
+    def query_executions(
+        self, instrument: Instrument, *, since_ms: int | None, venue_order_id: str | None = None
+    ) -> WireRequest: ...
+    def query_positions(self) -> WireRequest: ...
+    def query_balances(self) -> WireRequest: ...
+    def query_instruments(self) -> WireRequest: ...
+    def query_book(self, instrument: Instrument, *, depth: int) -> WireRequest: ...
+    def query_mark_price(self, instrument: Instrument) -> WireRequest: ...
+    def query_time(self) -> WireRequest: ...
+    def probe(self) -> WireRequest:
+        """The cheapest read that tells whether the product's front door answers."""
+        ...
+
+    def sign(
+        self,
+        request: WireRequest,
+        *,
+        base_url: str,
+        key: str | None,
+        secret: str | None,
+        timestamp_ms: int,
+        valid_for_ms: int,
+    ) -> HttpRequest: ...
+
+    # Replies.
+    def classify_fault(self, request: WireRequest, fault: TransportFault) -> Failure: ...
+    def classify(self, request: WireRequest, reply: WireReply) -> Failure | None:
+        """None when the envelope says success (the `read_*` may still find it hollow)."""
+        ...
+
+    def read_order(
+        self, request: WireRequest, reply: WireReply, instrument: Instrument
+    ) -> OrderReport | Failure: ...
+    def read_orders(
+        self, request: WireRequest, reply: WireReply, instruments: Mapping[str, Instrument]
+    ) -> Sequence[OrderReport] | Failure: ...
+    def read_executions(
+        self, request: WireRequest, reply: WireReply, instruments: Mapping[str, Instrument]
+    ) -> Sequence[Execution] | Failure: ...
+    def read_positions(
+        self,
+        request: WireRequest,
+        reply: WireReply,
+        instruments: Mapping[str, Instrument],
+        *,
+        as_of: float,
+    ) -> Sequence[Position] | Failure: ...
+    def read_balances(
+        self, request: WireRequest, reply: WireReply, *, as_of: float
+    ) -> Sequence[Balance] | Failure: ...
+    def read_instruments(
+        self, request: WireRequest, reply: WireReply
+    ) -> Sequence[Instrument] | Failure: ...
+    def read_book(
+        self, request: WireRequest, reply: WireReply
+    ) -> tuple[Sequence[Level], Sequence[Level]] | Failure: ...
+    def read_mark_price(self, request: WireRequest, reply: WireReply) -> Decimal | Failure: ...
+    def read_time(self, request: WireRequest, reply: WireReply) -> int | Failure: ...
