@@ -57,6 +57,11 @@ class OrderType(Enum):
     TAKE_PROFIT_MARKET = "take_profit_market"
     TAKE_PROFIT_LIMIT = "take_profit_limit"
 
+    @property
+    def is_conditional(self) -> bool:
+        """True for orders that wait for a price before they enter the book."""
+        return self not in (OrderType.LIMIT, OrderType.MARKET)
+
 
 class TimeInForce(Enum):
     GTC = "gtc"
@@ -272,6 +277,8 @@ class Balance:
     locked: Decimal
     as_of: float
     source: Source
+    venue_time_ms: int | None = None
+    """When the venue last changed it, where it says so."""
     is_stale: bool = False
     reason: str = ""
     """Why it is stale; empty while it is fresh."""
@@ -287,6 +294,7 @@ class Position:
     unrealised_pnl: Decimal
     as_of: float
     source: Source
+    venue_time_ms: int | None = None
     is_stale: bool = False
     reason: str = ""
 
@@ -444,3 +452,5 @@ class OrderReport:
     updated_ms: int | None = None
     source: Source = Source.REST
     reason: str = ""
+    unrecognised: tuple[str, ...] = ()
+    """What the codec could not name, as `field=text`: to be counted and journaled."""

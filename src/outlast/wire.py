@@ -6,13 +6,13 @@ or a `TransportFault`; neither knows the other. Nothing in here does I/O.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum, IntEnum
-from typing import Any, Protocol
+from typing import Protocol
 
-from outlast.errors import Failure
+from outlast.errors import Failure, Scope
 from outlast.model import (
     Balance,
     Execution,
@@ -29,11 +29,13 @@ __all__ = [
     "Auth",
     "Clock",
     "Cost",
+    "Counter",
     "FaultKind",
     "HttpRequest",
     "HttpTransport",
-    "JournalSink",
     "Lane",
+    "Record",
+    "RecordStore",
     "TransportFault",
     "VenueCodec",
     "WireReply",
@@ -67,6 +69,19 @@ class Cost:
 
     counter: str
     units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One of the venue's own limits: `limit` units per window of `window_s` seconds.
+
+    `scope` says who shares it: `Scope.IP` or `Scope.ACCOUNT`.
+    """
+
+    name: str
+    window_s: float
+    limit: int
+    scope: Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,23 +189,58 @@ class HttpTransport(Protocol):
     async def aclose(self) -> None: ...
 
 
-class JournalSink(Protocol):
-    """Where every intent, attempt, decision and change is written, in order."""
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the journal."""
 
-    def append(self, kind: str, fields: Mapping[str, Any], *, at: float) -> str:
-        """Write one record and return its id once the operating system has it.
+    seq: int
+    """From 1, without a gap."""
+    at: float
+    """Seconds since the epoch, by our clock."""
+    kind: str
+    """`order.intent`, `attempt`, `breaker.changed`, …"""
+    data: bytes
+    """The fields as deterministic JSON."""
+    chain_hash: str
+    """SHA-256 over the previous record's hash and everything above, in hex."""
+
+    @property
+    def id(self) -> str:
+        """The name that exceptions and reports carry: `#17`."""
+        return f"#{self.seq}"
+
+
+class RecordStore(Protocol):
+    """Where the journal's records are kept."""
+
+    def last(self) -> Record | None: ...
+
+    def records(self) -> Iterator[Record]: ...
+
+    def write(self, record: Record) -> None:
+        """Keep one record; it is with the operating system when this returns.
 
         Raises:
             JournalUnavailable: it could not be written (disk full, file gone).
         """
         ...
 
+    def checkpoint(self) -> None:
+        """Housekeeping that may be slow: the shell calls it in a thread."""
+        ...
+
+    def close(self) -> None: ...
+
 
 class VenueCodec(Protocol):
     """What a venue's package offers: a module of pure functions, checked against this by mypy.
 
     `read_*` take a complete reply to the request of the same name and give the values in it or a
-    `Failure`; they never raise on anything a venue can send.
+    `Failure`; they never raise on anything a venue can send. Their `instruments` may be keyed by
+    the unified symbol or by the venue's own.
+
+    `conditional` names the stops and take-profits, which some venues keep in a service of their
+    own; the others ignore it.
     """
 
     @property
@@ -199,15 +249,45 @@ class VenueCodec(Protocol):
     def PRODUCT(self) -> Product: ...
     @property
     def DEFAULT_ENDPOINTS(self) -> Mapping[str, str]: ...
+    @property
+    def CONDITIONAL_APART(self) -> bool:
+        """True when only `conditional=True` cancels, finds and lists conditional orders.
+
+        Whoever wants all orders then asks twice, once with and once without it.
+        """
+        ...
 
     # Requests.
     def place_order(
-        self, order: OrderRequest, instrument: Instrument, client_order_id: str
+        self, order: OrderRequest, instrument: Instrument, client_order_id: str, *, now_ms: int
+    ) -> WireRequest:
+        """`now_ms` is the venue's time, for orders that expire at an instant.
+
+        Raises:
+            InvalidOrder: the venue has no such order; the message names the field.
+        """
+        ...
+
+    def cancel_order(
+        self, instrument: Instrument, client_order_id: str, *, conditional: bool = False
     ) -> WireRequest: ...
-    def cancel_order(self, instrument: Instrument, client_order_id: str) -> WireRequest: ...
-    def cancel_all_orders(self, instrument: Instrument) -> WireRequest: ...
-    def query_order(self, instrument: Instrument, client_order_id: str) -> WireRequest: ...
-    def query_open_orders(self, instrument: Instrument | None) -> WireRequest: ...
+    def cancel_all_orders(
+        self, instrument: Instrument, *, conditional: bool = False
+    ) -> WireRequest: ...
+    def query_order(
+        self,
+        instrument: Instrument,
+        client_order_id: str | None = None,
+        *,
+        venue_order_id: str | None = None,
+        conditional: bool = False,
+    ) -> WireRequest:
+        """One order, named by exactly one of the two ids."""
+        ...
+
+    def query_open_orders(
+        self, instrument: Instrument | None, *, conditional: bool = False
+    ) -> WireRequest: ...
     def query_executions(
         self, instrument: Instrument, *, since_ms: int | None, venue_order_id: str | None = None
     ) -> WireRequest: ...
@@ -231,6 +311,19 @@ class VenueCodec(Protocol):
         timestamp_ms: int,
         valid_for_ms: int,
     ) -> HttpRequest: ...
+
+    # Limits.
+    def limits(self) -> Sequence[Counter]:
+        """The documented counters, until `read_limits` knows better."""
+        ...
+
+    def read_limits(self, request: WireRequest, reply: WireReply) -> Sequence[Counter] | Failure:
+        """All counters, as the reply to `query_instruments` gives them."""
+        ...
+
+    def read_usage(self, headers: Mapping[str, str]) -> Mapping[str, int]:
+        """What the venue says is used, by counter name; empty when it says nothing."""
+        ...
 
     # Replies.
     def classify_fault(self, request: WireRequest, fault: TransportFault) -> Failure: ...

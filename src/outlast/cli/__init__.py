@@ -1,1 +1,1 @@
-
+"""The command `outlast`. Each file is one command."""

@@ -1,1 +1,1 @@
-
+"""The machines: synchronous, told the time, without I/O. Each file is one decision."""

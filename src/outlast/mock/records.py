@@ -89,3 +89,14 @@ class RequestRecord:
     """Client order ids that a complete answer said do not exist."""
     lied: bool = False
     """True when an account answer was not the truth (zero, stale, empty)."""
+    symbol: str | None = None
+    """The scenario's key of the instrument that the request names, if it names one."""
+    retry_after_s: float | None = None
+    """How long a 429, a 418 or another limit told the client to wait."""
+    rendered_ms: int | None = None
+    """Venue time of the state that the reply shows; None: that of `replied_ms`."""
+    batch: tuple[CreateFacts, ...] = ()
+    """The orders of a request that asks for several at once; `create` is None then."""
+    pictures: tuple[str, ...] = ()
+    """What the reply showed as a whole: `open_orders`, `positions`, `balances`. Empty: told by the
+    endpoint class and the path."""

@@ -175,6 +175,8 @@ class Instrument:
     leverage: int = 20
     maintenance_margin: Decimal = Decimal("0.01")
     max_open_orders: int = 200
+    price_max: Decimal = Decimal(1_000_000)
+    """Highest price an order may name; the lowest is one tick."""
     level_notional: Decimal = Decimal(20_000)
     """Quote value that the market makers keep on one level near the touch in quiet times."""
 
@@ -216,9 +218,15 @@ class Order:
     filled_quote: Decimal = Decimal(0)
     end_reason: str = ""
     """`stp`, `ioc`, `fok`, `no_liquidity`, `reduce_only`, `liquidation`, `gtd`, `venue`, `client`,
-    `deadman`, `market_bound`; empty while open or when filled."""
+    `deadman`, `market_bound`, `triggered` (a conditional order that fired), `amend` (ended by its
+    own amendment), `no_funds` (spot: fired, and the money ran out), or the `RejectReason` that a
+    fired order met; empty while open or when filled."""
     triggered_from: int | None = None
     """The order id of the conditional order that became this one."""
+    became: int | None = None
+    """The order id of the order that this conditional order became."""
+    voided: bool = False
+    """Accepted, then gone without a trace: only truth still sees it."""
     executions: list[Execution] = field(default_factory=list)
 
     @property

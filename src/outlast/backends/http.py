@@ -1,0 +1,160 @@
+"""HTTP by httpx. One request in, one complete reply or one fault out; nothing is raised.
+
+Nothing in here cancels a request that is under way: a cancelled httpx request can leak its slot in
+the connection pool for ever (encode/httpcore issue 1093), in an outage all of them. A request ends
+by httpx's own timeouts, or, where an answer drips in byte by byte, by closing the response between
+two chunks. Callers who cannot wait stop waiting; they do not cancel.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+import httpx
+
+from outlast.wire import (
+    Clock,
+    FaultKind,
+    HttpRequest,
+    HttpTransport,
+    TransportFault,
+    WireReply,
+)
+
+__all__ = ["HttpxTransport", "kind_of", "transport_over"]
+
+BODY_BYTES_MAX: Final = 32 * 2**20
+"""USD-M's exchangeInfo is the largest answer that we ask for, about 2 MB."""
+
+CONNECTIONS_MAX: Final = 32
+KEEPALIVE_S: Final = 120.0
+"""httpx's default of 5 s would make most orders pay for a new TLS connection."""
+
+_KINDS: Final[tuple[tuple[type[Exception], FaultKind], ...]] = (
+    # The first class that fits decides, so subclasses come before their bases.
+    (httpx.ConnectTimeout, FaultKind.CONNECT_TIMEOUT),
+    (httpx.PoolTimeout, FaultKind.POOL_TIMEOUT),
+    (httpx.ReadTimeout, FaultKind.READ_TIMEOUT),
+    (httpx.WriteTimeout, FaultKind.WRITE_FAILED),
+    (httpx.ConnectError, FaultKind.CONNECT_FAILED),
+    (httpx.ProxyError, FaultKind.CONNECT_FAILED),  # the proxy refused: the venue saw nothing
+    (httpx.WriteError, FaultKind.WRITE_FAILED),
+    (httpx.ReadError, FaultKind.CONNECTION_LOST),
+    (httpx.CloseError, FaultKind.CONNECTION_LOST),
+    (httpx.UnsupportedProtocol, FaultKind.LOCAL),
+    (httpx.InvalidURL, FaultKind.LOCAL),
+    (httpx.CookieConflict, FaultKind.LOCAL),
+    # What is left may have happened after the first byte was written: never "not sent".
+    (httpx.HTTPError, FaultKind.PROTOCOL_ERROR),
+    (httpx.StreamError, FaultKind.PROTOCOL_ERROR),
+    (OSError, FaultKind.CONNECTION_LOST),
+)
+
+
+def kind_of(error: Exception) -> FaultKind | None:
+    """What an exception of the HTTP library means; None for one that is not the network's doing."""
+    for error_type, kind in _KINDS:
+        if isinstance(error, error_type):
+            return kind
+    return None
+
+
+def tls_context() -> ssl.SSLContext:
+    """One for the process: building it takes longer than a request (50 ms of CPU)."""
+    return httpx.create_ssl_context()
+
+
+def transport_over(http: httpx.AsyncClient | HttpTransport, clock: Clock) -> HttpTransport:
+    """The caller's own client or transport behind our port; it stays theirs to close."""
+    return HttpxTransport(clock, client=http) if isinstance(http, httpx.AsyncClient) else http
+
+
+class HttpxTransport:
+    """The `HttpTransport` port over an `httpx.AsyncClient`, ours or the caller's own."""
+
+    def __init__(self, clock: Clock, *, client: httpx.AsyncClient | None = None) -> None:
+        self._clock = clock
+        self._owned = client is None
+        self._client = client if client is not None else self._new_client()
+
+    @staticmethod
+    def _new_client() -> httpx.AsyncClient:
+        limits = httpx.Limits(
+            max_connections=CONNECTIONS_MAX,
+            max_keepalive_connections=CONNECTIONS_MAX,
+            keepalive_expiry=KEEPALIVE_S,
+        )
+        transport = httpx.AsyncHTTPTransport(verify=tls_context(), retries=0, limits=limits)
+        return httpx.AsyncClient(transport=transport, follow_redirects=False)
+
+    async def send(self, request: HttpRequest) -> WireReply | TransportFault:
+        sent_at = self._clock.now()
+        timeout = httpx.Timeout(
+            connect=request.connect_within_s,
+            read=request.answer_within_s,
+            write=request.answer_within_s,
+            # Longest, so that a full pool never looks like a venue that does not answer.
+            pool=request.connect_within_s + request.answer_within_s,
+        )
+        last_at = sent_at + request.connect_within_s + 2 * request.answer_within_s
+        try:
+            message = self._client.build_request(
+                request.method,
+                request.url,
+                headers=list(request.headers),
+                content=request.body,
+                timeout=timeout,
+            )
+            response = await self._client.send(message, stream=True)
+            try:
+                return await self._read(response, sent_at=sent_at, last_at=last_at)
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
+            return self._fault(error, sent_at)
+        except RuntimeError as error:
+            if not self._client.is_closed:
+                raise
+            return self._fault(error, sent_at, FaultKind.LOCAL)
+
+    async def aclose(self) -> None:
+        if self._owned:
+            await self._client.aclose()
+
+    async def _read(
+        self, response: httpx.Response, *, sent_at: float, last_at: float
+    ) -> WireReply | TransportFault:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            now = self._clock.now()
+            if now > last_at:
+                detail = f"the answer was still dripping in after {now - sent_at:.0f} s"
+                return self._cut(FaultKind.READ_TIMEOUT, detail, sent_at, now)
+            if len(body) > BODY_BYTES_MAX:
+                detail = f"the answer is longer than {BODY_BYTES_MAX} bytes"
+                return self._cut(FaultKind.PROTOCOL_ERROR, detail, sent_at, now)
+        return WireReply(
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=bytes(body),
+            sent_at=sent_at,
+            received_at=self._clock.now(),
+        )
+
+    def _fault(
+        self, error: Exception, sent_at: float, kind: FaultKind | None = None
+    ) -> TransportFault:
+        found = kind if kind is not None else kind_of(error)
+        assert found is not None
+        return TransportFault(
+            kind=found,
+            detail=f"{type(error).__name__}: {error}"[:200],
+            sent_at=sent_at,
+            received_at=self._clock.now(),
+        )
+
+    @staticmethod
+    def _cut(kind: FaultKind, detail: str, sent_at: float, now: float) -> TransportFault:
+        return TransportFault(kind=kind, detail=detail, sent_at=sent_at, received_at=now)

@@ -1,0 +1,194 @@
+"""Where the journal's records are kept: one SQLite file, or memory.
+
+The file is in WAL mode with `synchronous=NORMAL`: a committed record is with the operating system
+and survives `kill -9`; it may be lost when the machine itself loses power. Checkpoints, which can
+take long on a busy disk, never run inside `append` but where the shell asks for them, in a thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from outlast.errors import ConfigurationError, JournalUnavailable
+from outlast.wire import Record
+
+__all__ = ["FileStore", "MemoryStore", "read_records"]
+
+SCHEMA_VERSION: Final = 1
+_APPLICATION_ID: Final = 0x6F75746C  # "outl"
+
+_SELECT: Final = "SELECT seq, at, kind, data, chain_hash FROM records"
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS records (
+    seq INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    data BLOB NOT NULL,
+    chain_hash TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS records_by_kind ON records (kind, seq);
+"""
+
+
+class MemoryStore:
+    """The same promises for as long as the process lives. For tests and read-only sessions."""
+
+    def __init__(self) -> None:
+        self._records: list[Record] = []
+
+    def last(self) -> Record | None:
+        return self._records[-1] if self._records else None
+
+    def records(self) -> Iterator[Record]:
+        return iter(self._records)
+
+    def write(self, record: Record) -> None:
+        self._records.append(record)
+
+    def checkpoint(self) -> None:
+        """Nothing to move."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class FileStore:
+    """One journal file, held by one process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create `path`.
+
+        Raises:
+            ConfigurationError: the folder is missing, the file is not a journal, is newer than this
+                version, or another process holds it. The message names the remedy.
+        """
+        self._path = path
+        if not path.parent.is_dir():
+            raise ConfigurationError(
+                f"journal is {str(path)!r}, but the folder {str(path.parent)!r} does not exist; "
+                "create it, or pass another path (journal=None keeps it in memory)"
+            )
+        self._lock = _hold(path)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+        except sqlite3.Error as error:
+            self._lock.close()
+            raise ConfigurationError(
+                f"journal {str(path)!r} cannot be opened ({error}); it must be a journal file of "
+                "outlast on a disk that can be written"
+            ) from error
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _prepare(self) -> None:
+        db = self._db
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.execute("PRAGMA wal_autocheckpoint=0")
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        holds_tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] > 0
+        if holds_tables and application != _APPLICATION_ID:
+            raise ConfigurationError(
+                f"journal {str(self._path)!r} is a database of another program; "
+                "pass a path of its own"
+            )
+        if version > SCHEMA_VERSION:
+            raise ConfigurationError(
+                f"journal {str(self._path)!r} has schema {version}, this version of outlast knows "
+                f"{SCHEMA_VERSION}; install a newer outlast or start a new journal"
+            )
+        db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        db.executescript(_SCHEMA)
+
+    def last(self) -> Record | None:
+        row = self._db.execute(f"{_SELECT} ORDER BY seq DESC LIMIT 1").fetchone()
+        return None if row is None else Record(*row)
+
+    def write(self, record: Record) -> None:
+        try:
+            self._db.execute(
+                "INSERT INTO records VALUES (?, ?, ?, ?, ?)",
+                (record.seq, record.at, record.kind, record.data, record.chain_hash),
+            )
+        except sqlite3.Error as error:
+            raise JournalUnavailable(
+                f"journal {str(self._path)!r} cannot be written ({error}); free space on its disk "
+                "or check its permissions: nothing is sent that cannot be written down first"
+            ) from error
+
+    def records(self) -> Iterator[Record]:
+        return (Record(*row) for row in self._db.execute(f"{_SELECT} ORDER BY seq"))
+
+    def checkpoint(self) -> None:
+        """Move what is in the write-ahead log into the file. Slow on a busy disk: use a thread."""
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()
+        self._lock.close()
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """The records of a journal file, read-only; also while a session holds it.
+
+    Raises:
+        ConfigurationError: there is no such file, or it is not a journal.
+    """
+    if not path.is_file():
+        raise ConfigurationError(f"journal {str(path)!r} does not exist; check the path")
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    except sqlite3.Error as error:
+        raise ConfigurationError(f"journal {str(path)!r} cannot be opened ({error})") from error
+    try:
+        if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
+            raise ConfigurationError(f"{str(path)!r} is not a journal of outlast")
+        for row in db.execute(f"{_SELECT} ORDER BY seq"):
+            yield Record(*row)
+    except sqlite3.Error as error:
+        raise ConfigurationError(f"journal {str(path)!r} cannot be read ({error})") from error
+    finally:
+        db.close()
+
+
+def _hold(path: Path) -> IO[bytes]:
+    """Take the journal for this process: two bots on one journal would share order ids.
+
+    The lock belongs to the open file and goes with the process, however that ends.
+    """
+    lock = path.with_name(path.name + ".lock").open("ab")
+    try:
+        _lock_file(lock)
+    except OSError:
+        lock.close()
+        raise ConfigurationError(
+            f"journal {str(path)!r} is in use by another process or session; "
+            "give each its own journal"
+        ) from None
+    return lock
+
+
+try:
+    import fcntl
+
+    def _lock_file(file: IO[bytes]) -> None:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+except ImportError:  # Windows
+    import msvcrt
+
+    def _lock_file(file: IO[bytes]) -> None:
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]

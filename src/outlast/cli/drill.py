@@ -1,0 +1,77 @@
+"""`outlast drill`: bots through an outage, side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from outlast.drill.card import show
+from outlast.drill.run import BOTS, BotResult, run_bot
+from outlast.mock.scenario.load import load
+from outlast.mock.scenario.model import Scenario
+
+__all__ = ["drill"]
+
+
+def drill(
+    scenario: Annotated[str, typer.Argument(help="A scenario's name, or a file.")],
+    bot: Annotated[
+        list[str] | None,
+        typer.Option(help=f"One of {', '.join(BOTS)}; may be repeated. Default: all of them."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Default: the scenario's own.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Run bots through an outage and judge them by the exchange's own truth.
+
+    Exit code 1 when an invariant of a bot named with --bot does not hold.
+    """
+    for name in bot or ():
+        if name not in BOTS:
+            raise typer.BadParameter(f"{name!r} is no bot; choose from {', '.join(BOTS)}")
+    document = load(scenario)
+    used_seed = document.seed if seed is None else seed
+    names = list(bot or BOTS)
+    results = _run(document, names, used_seed)
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "scenario": document.scenario,
+                    "seed": used_seed,
+                    "bots": [result.as_json() for result in results],
+                },
+                indent=2,
+            )
+        )
+    else:
+        show(Console(), document, used_seed, results)
+    if bot and any(result.broken for result in results):
+        raise typer.Exit(1)
+
+
+def _run(scenario: Scenario, names: list[str], seed: int) -> list[BotResult]:
+    """One bot after the other, with a progress bar where there is a terminal to draw it on."""
+    columns = (
+        TextColumn("{task.description:>8}"),
+        BarColumn(),
+        TextColumn("{task.fields[at]}"),
+        TimeElapsedColumn(),
+    )
+    shown = Console(stderr=True)
+    with Progress(*columns, console=shown, disable=not sys.stderr.isatty()) as progress:
+        tasks = {name: progress.add_task(name, total=1.0, at="waiting") for name in names}
+
+        def run(name: str) -> BotResult:
+            def tell(elapsed_s: float, whole_s: float) -> None:
+                at = f"{elapsed_s / 60:5.1f} of {whole_s / 60:.0f} virtual minutes"
+                progress.update(tasks[name], completed=elapsed_s / whole_s, at=at)
+
+            return run_bot(scenario, name, seed=seed, progress=tell)
+
+        return [run(name) for name in names]

@@ -1,0 +1,58 @@
+"""`outlast scenarios`: the catalogue of outages, one of them in full, or a check of a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from outlast.mock.scenario.catalogue import catalogue
+from outlast.mock.scenario.load import load
+from outlast.mock.scenario.model import Scenario
+from outlast.mock.scenario.script import Script
+
+__all__ = ["scenarios"]
+
+
+def scenarios(
+    scenario: Annotated[str | None, typer.Argument(help="A scenario's name, or a file.")] = None,
+    lint: Annotated[bool, typer.Option("--lint", help="Only check; say what is wrong.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """List the outages that can be drilled, show one, or check a file of your own."""
+    chosen = [load(scenario)] if scenario is not None else list(catalogue())
+    if as_json:
+        print(json.dumps([_entry(each) for each in chosen], indent=2))
+    elif lint:
+        print(f"{len(chosen)} of {len(chosen)} scenarios are well-formed")
+    elif scenario is not None:
+        print(Path(chosen[0].source).read_text(encoding="utf-8"), end="")
+    else:
+        _print_table(chosen)
+
+
+def _entry(scenario: Scenario) -> dict[str, object]:
+    return {
+        "scenario": scenario.scenario,
+        "title": scenario.title,
+        "venue": list(scenario.venues),
+        "fidelity": scenario.fidelity,
+        "incidents": list(scenario.incidents),
+        "duration_s": Script(scenario).duration_s,
+    }
+
+
+def _print_table(listed: list[Scenario]) -> None:
+    table = Table()
+    for heading in ("scenario", "venues", "minutes", "fidelity", "what happens"):
+        table.add_column(heading, justify="right" if heading == "minutes" else "left")
+    for scenario in listed:
+        duration_s = Script(scenario).duration_s
+        minutes = "open" if duration_s is None else f"{duration_s / 60:,.0f}"
+        venues = " ".join(scenario.venues)
+        table.add_row(scenario.scenario, venues, minutes, scenario.fidelity, scenario.title)
+    Console().print(table)

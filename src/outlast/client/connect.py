@@ -1,0 +1,147 @@
+"""`connect`: checks what the caller passes, and names what is wrong before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from outlast.backends.clock import SystemClock
+from outlast.backends.http import transport_over
+from outlast.client.assembly import Wiring
+from outlast.client.calls import Credentials
+from outlast.client.session import Session
+from outlast.client.settings import Settings
+from outlast.errors import ConfigurationError
+from outlast.venues import codec as find_codec
+from outlast.wire import Clock, HttpTransport
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["connect", "connect_from_env"]
+
+_SHARED_KEYS: Final = {"kraken": "KRAKEN", "binance": "BINANCE"}
+
+
+def connect(
+    venue: str,
+    *,
+    key: str | None = None,
+    secret: str | None = None,
+    journal: str | os.PathLike[str] | None = "outlast.journal",
+    settings: Settings | None = None,
+    endpoints: Mapping[str, str] | None = None,
+    http: httpx.AsyncClient | HttpTransport | None = None,
+    clock: Clock | None = None,
+    shared: None = None,
+) -> Session:
+    """Prepare a session; `async with` opens it.
+
+    Args:
+        venue: an id of `outlast.venues()`, such as `binance-um`.
+        key, secret: without them, market data and status only.
+        journal: the file that remembers every intent across crashes. One per process. None keeps it
+            in memory, for tests and read-only use.
+        endpoints: replaces base URLs, e.g. by those that `outlast mock` prints; the environment
+            variable OUTLAST_<VENUE>_ENDPOINTS does the same.
+        http: your own `httpx.AsyncClient`, which stays yours to close, or any `HttpTransport`.
+        clock: for tests and simulation.
+        shared: state shared by a fleet; this version has none, so it must be None.
+
+    Raises:
+        ConfigurationError: something is missing or malformed; the message names it.
+    """
+    try:
+        codec = find_codec(venue)
+    except ValueError as error:
+        raise ConfigurationError(str(error), venue=venue) from error
+    if (key is None) != (secret is None):
+        missing = "secret" if secret is None else "key"
+        raise ConfigurationError(
+            f"{missing} is missing: pass key and secret together, or neither", venue=venue
+        )
+    for name, value in (("key", key), ("secret", secret)):
+        if value is not None and (not value.strip() or value != value.strip()):
+            raise ConfigurationError(
+                f"{name} is empty or has spaces around it; copy it again from the venue's API page",
+                venue=venue,
+            )
+    if shared is not None:
+        raise ConfigurationError("shared must be None: this version has no fleet state")
+    path = None if journal is None else Path(journal)
+    if path is not None and not path.parent.is_dir():
+        raise ConfigurationError(
+            f"journal is {str(path)!r}, but the folder {str(path.parent)!r} does not exist; "
+            "create it, or pass another path (journal=None keeps it in memory)"
+        )
+    clock = clock if clock is not None else SystemClock()
+    return Session(
+        Wiring(
+            codec=codec,
+            credentials=Credentials(key, secret),
+            journal_path=path,
+            settings=settings if settings is not None else Settings(),
+            base_url=_base_url(venue, codec.DEFAULT_ENDPOINTS, endpoints),
+            transport=None if http is None else transport_over(http, clock),
+            clock=clock,
+        )
+    )
+
+
+def connect_from_env(
+    venue: str,
+    *,
+    journal: str | os.PathLike[str] | None = "outlast.journal",
+    settings: Settings | None = None,
+) -> Session:
+    """`connect` with key and secret from the environment.
+
+    OUTLAST_<VENUE>_KEY and OUTLAST_<VENUE>_SECRET (dashes become underscores) come first, then
+    KRAKEN_API_KEY/_SECRET or BINANCE_API_KEY/_SECRET.
+
+    Raises:
+        ConfigurationError: neither pair is set; the message names the variables.
+    """
+    own = _env_name(venue)
+    family = _SHARED_KEYS.get(venue.partition("-")[0])
+    pairs = [(f"{own}_KEY", f"{own}_SECRET")]
+    if family is not None:
+        pairs.append((f"{family}_API_KEY", f"{family}_API_SECRET"))
+    for key_name, secret_name in pairs:
+        key, secret = os.environ.get(key_name), os.environ.get(secret_name)
+        if key is not None or secret is not None:
+            return connect(venue, key=key, secret=secret, journal=journal, settings=settings)
+    wanted = " or ".join(f"{key_name} and {secret_name}" for key_name, secret_name in pairs)
+    raise ConfigurationError(f"no key in the environment; set {wanted}", venue=venue)
+
+
+def _env_name(venue: str) -> str:
+    return "OUTLAST_" + venue.upper().replace("-", "_")
+
+
+def _base_url(venue: str, defaults: Mapping[str, str], endpoints: Mapping[str, str] | None) -> str:
+    source = "endpoints"
+    if endpoints is None:
+        source = f"{_env_name(venue)}_ENDPOINTS"
+        text = os.environ.get(source)
+        if text is not None:
+            try:
+                endpoints = json.loads(text)
+            except ValueError as error:
+                raise ConfigurationError(
+                    f"{source} is not JSON ({error}); "
+                    'it looks like {"rest": "http://127.0.0.1:8901"}'
+                ) from error
+    if endpoints is None:
+        endpoints = {}
+    if not isinstance(endpoints, Mapping):
+        raise ConfigurationError(f"{source} must be an object of names and URLs")
+    url = endpoints.get("rest", defaults["rest"])
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            f"{source}: rest is {url!r}; it must begin with http:// or https://"
+        )
+    return url.rstrip("/")

@@ -1,0 +1,142 @@
+"""What happens in a session, as typed events on one stream.
+
+A reader that falls behind loses the oldest events and is told how many; it never slows the session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from outlast.errors import Failure
+from outlast.model import Execution, Order, Plane, TradingState
+
+__all__ = [
+    "AccountDoubted",
+    "AccountRead",
+    "BanBegan",
+    "BreakerChanged",
+    "Event",
+    "EventBus",
+    "EventsSkipped",
+    "ExecutionBooked",
+    "OrderChanged",
+    "TradingStateChanged",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChanged:
+    order: Order
+    previous: Order
+    contradicts: bool = False
+    """The venue shows an order that was held for refused or absent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionBooked:
+    execution: Execution
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerChanged:
+    plane: Plane
+    state: str
+    retry_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BanBegan:
+    scope: str
+    until: float
+    """Seconds since the epoch."""
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRead:
+    what: str
+    """`balances` or `positions`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountDoubted:
+    """The venue's answer was not believed; what was believed before stands, marked stale."""
+
+    what: str
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingStateChanged:
+    symbol: str
+    state: TradingState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsSkipped:
+    """The reader was too slow: this many events before the next one are lost to it."""
+
+    count: int
+
+
+Event = (
+    OrderChanged
+    | ExecutionBooked
+    | BreakerChanged
+    | BanBegan
+    | AccountRead
+    | AccountDoubted
+    | TradingStateChanged
+    | EventsSkipped
+)
+
+
+class _Reader:
+    def __init__(self, events_max: int) -> None:
+        self._events: deque[Event] = deque()
+        self._events_max = events_max
+        self._skipped = 0
+        self._ready = asyncio.Event()
+
+    def put(self, event: Event) -> None:
+        if len(self._events) >= self._events_max:
+            self._events.popleft()
+            self._skipped += 1
+        self._events.append(event)
+        self._ready.set()
+
+    async def get(self) -> Event:
+        await self._ready.wait()
+        if self._skipped:
+            count, self._skipped = self._skipped, 0
+            return EventsSkipped(count=count)
+        event = self._events.popleft()
+        if not self._events:
+            self._ready.clear()
+        return event
+
+
+class EventBus:
+    def __init__(self, events_max: int) -> None:
+        self._events_max = events_max
+        self._readers: list[_Reader] = []
+
+    def publish(self, event: Event) -> None:
+        for reader in self._readers:
+            reader.put(event)
+
+    async def read(self) -> AsyncIterator[Event]:
+        """Every event from now on, until the reader stops."""
+        reader = _Reader(self._events_max)
+        self._readers.append(reader)
+        try:
+            while True:
+                yield await reader.get()
+        finally:
+            self._readers.remove(reader)

@@ -1,0 +1,78 @@
+"""What the venue lists, found by either spelling."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+
+from outlast.client.calls import CallDesk
+from outlast.errors import Failure, ReadFailed, UnknownInstrument
+from outlast.model import Instrument
+from outlast.wire import Counter, VenueCodec
+
+__all__ = ["Instruments"]
+
+
+class Instruments(Mapping[str, Instrument]):
+    """The venue's instruments by unified symbol; `BTCUSDT` finds `BTC/USDT:USDT` too."""
+
+    def __init__(self, codec: VenueCodec, calls: CallDesk) -> None:
+        self._codec = codec
+        self._calls = calls
+        self._by_symbol: dict[str, Instrument] = {}
+        self._by_venue_symbol: dict[str, Instrument] = {}
+
+    async def load(self) -> Sequence[Counter]:
+        """Read the list from the venue; instruments that it no longer names stay known.
+
+        Returns the limits that the venue declares in the same answer.
+
+        Raises:
+            ReadFailed: the venue gave no usable list; what was known before stands.
+        """
+        request = self._codec.query_instruments()
+        reply = await self._calls.call(request)
+        listed: Sequence[Instrument] | Failure = []
+        limits: Sequence[Counter] | Failure = []
+        if isinstance(reply, Failure):
+            listed = reply
+        else:
+            listed = self._codec.read_instruments(request, reply)
+            limits = self._codec.read_limits(request, reply)
+        if isinstance(listed, Failure):
+            raise ReadFailed(
+                f"{self._codec.VENUE} did not give its list of instruments: {listed.describe()}",
+                venue=self._codec.VENUE,
+                failure=listed,
+            )
+        for instrument in listed:
+            self._by_symbol[instrument.symbol] = instrument
+            self._by_venue_symbol[instrument.venue_symbol] = instrument
+        # A list without its limits is still a list: the documented ones stay in force.
+        return [] if isinstance(limits, Failure) else limits
+
+    @property
+    def by_venue_symbol(self) -> Mapping[str, Instrument]:
+        return self._by_venue_symbol
+
+    def __getitem__(self, symbol: str) -> Instrument:
+        """Raises UnknownInstrument with the nearest names for a symbol the venue does not list."""
+        found = self._by_symbol.get(symbol) or self._by_venue_symbol.get(symbol.upper())
+        if found is not None:
+            return found
+        near = difflib.get_close_matches(symbol, [*self._by_symbol, *self._by_venue_symbol], n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see Session.instruments"
+        raise UnknownInstrument(
+            f"symbol {symbol!r} is not listed at {self._codec.VENUE}; {hint}",
+            field="symbol",
+            venue=self._codec.VENUE,
+        )
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._by_symbol or symbol in self._by_venue_symbol
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_symbol)
+
+    def __len__(self) -> int:
+        return len(self._by_symbol)

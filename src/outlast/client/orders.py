@@ -1,0 +1,328 @@
+"""Submitting and cancelling, so that after every call it is known what became of the order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from outlast.client.bookkeeping import OrderBookkeeper
+from outlast.client.calls import CallDesk
+from outlast.client.instruments import Instruments
+from outlast.client.lookups import Lookups
+from outlast.client.raising import order_error
+from outlast.client.settings import Settings
+from outlast.client.settling import Settler
+from outlast.core.order_checks import find_problem
+from outlast.core.orders import OrderEvent
+from outlast.core.policy import policy_for
+from outlast.core.refusals import RefusalCircuit, RefusalKey, shape_of
+from outlast.errors import (
+    Failure,
+    InvalidOrder,
+    Layer,
+    Outcome,
+    OutlastError,
+    RefusedTooOften,
+    TradingHalted,
+    UnknownOrder,
+)
+from outlast.model import Instrument, Order, OrderRequest, OrderStatus
+from outlast.wire import Clock, VenueCodec, WireReply, WireRequest
+
+__all__ = ["CancelReport", "OrderDesk", "Submitted"]
+
+_UNSETTLED: Final = (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED, OrderStatus.INITIALIZED)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReport:
+    """What `cancel_all` reached. Orders of other programs are never among them."""
+
+    canceled: tuple[Order, ...]
+    ended_otherwise: tuple[Order, ...]
+    """Filled, expired or rejected before the cancel arrived."""
+    failed: tuple[tuple[str, OutlastError], ...]
+    """Client order id and why; they may still be live."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """How one submission ended, as a value: the order, and the failure where there was one."""
+
+    order: Order
+    failure: Failure | None
+    evidence_id: str | None
+
+
+class OrderDesk:
+    def __init__(
+        self,
+        codec: VenueCodec,
+        calls: CallDesk,
+        orders: OrderBookkeeper,
+        settler: Settler,
+        lookups: Lookups,
+        instruments: Instruments,
+        *,
+        clock: Clock,
+        settings: Settings,
+        refusals: RefusalCircuit,
+        new_id: Callable[[], str],
+        hold: Callable[[str], str | None],
+    ) -> None:
+        """`hold(symbol)` says why new risk on a symbol is held now; None when it is not."""
+        self._codec = codec
+        self._calls = calls
+        self._orders = orders
+        self._settler = settler
+        self._lookups = lookups
+        self._instruments = instruments
+        self._clock = clock
+        self._settings = settings
+        self._refusals = refusals
+        self._new_id = new_id
+        self._hold = hold
+
+    async def submit(self, request: OrderRequest, *, deadline_s: float | None = None) -> Order:
+        """See `Session.submit`."""
+        request, instrument = self._checked(request)
+        if not request.reduce_only and (why := self._hold(request.symbol)) is not None:
+            raise TradingHalted(
+                f"new risk on {request.symbol} is held: {why}; reduce-only orders and cancels pass",
+                venue=self._codec.VENUE,
+            )
+        self._ask_refusals(request)
+        done = await self.send(request, instrument, deadline_s=deadline_s)
+        if done.failure is None:
+            return done.order
+        raise order_error(
+            done.failure,
+            venue=self._codec.VENUE,
+            client_order_id=done.order.client_order_id,
+            clock=self._clock,
+            evidence_id=done.evidence_id,
+            doing=_describe(done.order),
+        )
+
+    async def send(
+        self, request: OrderRequest, instrument: Instrument, *, deadline_s: float | None = None
+    ) -> Submitted:
+        """Write the intent down, send it, and say what became of it. For checked requests only."""
+        client_order_id = request.client_order_id or self._new_id()
+        wire = self._codec.place_order(
+            request, instrument, client_order_id, now_ms=self._calls.server_now_ms()
+        )
+        try:
+            order, evidence_id = self._orders.intend(client_order_id, request)
+        except ValueError as error:
+            raise InvalidOrder(
+                str(error), field="client_order_id", venue=self._codec.VENUE
+            ) from error
+        if deadline_s is None:
+            deadline_s = self._settings.submit_deadline_s or policy_for(wire).deadline_s
+        deadline = self._clock.now() + deadline_s
+        order = self._orders.apply(client_order_id, OrderEvent.SENT)
+        try:
+            result = await self._calls.call(
+                wire,
+                deadline=deadline,
+                on_late=lambda _, answer: self._heard_late(
+                    client_order_id, request, wire, instrument, answer
+                ),
+                still_wanted=lambda: self._is_unsettled(client_order_id),
+            )
+        except asyncio.CancelledError:
+            # The caller left; the request may be on the wire. Its fate is found out all the same.
+            self._unknown(client_order_id, "the caller was cancelled while it was under way")
+            raise
+        failure = self._take_in(client_order_id, request, wire, instrument, result)
+        is_unknown = failure is not None and failure.outcome is Outcome.UNKNOWN
+        if is_unknown and await self._settled(client_order_id, deadline):
+            failure = self._failure_after_settling(client_order_id, failure)
+        order = self._known(client_order_id)
+        return Submitted(order, failure, evidence_id)
+
+    async def settle(self, client_order_id: str, *, timeout_s: float | None = None) -> Order:
+        """See `Session.settle`."""
+        self._require(client_order_id)
+        until = float("inf") if timeout_s is None else self._clock.now() + timeout_s
+        if not await self._settled(client_order_id, until):
+            raise TimeoutError(
+                f"order {client_order_id} is still unknown after {timeout_s} s; settling goes on"
+            )
+        return self._known(client_order_id)
+
+    async def cancel(self, client_order_id: str) -> Order:
+        """See `Session.cancel`."""
+        order = self._require(client_order_id)
+        if order.status.is_final:
+            return order
+        instrument = self._instruments[order.symbol]
+        request = self._codec.cancel_order(
+            instrument, client_order_id, conditional=order.order_type.is_conditional
+        )
+        self._orders.ask_cancel(client_order_id, asked=True)
+        result = await self._calls.call(request)
+        if isinstance(result, WireReply):
+            report = self._codec.read_order(request, result, instrument)
+            if not isinstance(report, Failure):
+                return self._orders.report(report)
+            result = report
+        if result.kind == "unknown_order" or result.outcome is Outcome.UNKNOWN:
+            # Filled, cancelled before, never placed, or not visible yet: only the venue can tell.
+            found = await self._lookups.order(order, instrument)
+            if found is False and self._known(client_order_id).status.is_final:
+                return self._known(client_order_id)
+            if found is True:
+                self._doubt(client_order_id)
+        self._orders.ask_cancel(client_order_id, asked=False)
+        raise order_error(
+            result if result.kind != "unknown_order" else replace(result, outcome=Outcome.UNKNOWN),
+            venue=self._codec.VENUE,
+            client_order_id=client_order_id,
+            clock=self._clock,
+            evidence_id=None,
+            doing=f"the cancel of {_describe(order)}",
+        )
+
+    async def cancel_all(self, symbol: str | None = None) -> CancelReport:
+        """See `Session.cancel_all`."""
+        wanted = None if symbol is None else self._instruments[symbol].symbol
+        mine = [o for o in self._orders.ledger.open(wanted) if not o.is_external]
+        mine += [o for o in self._orders.ledger.unknown(wanted) if not o.is_external]
+        results = await asyncio.gather(
+            *(self.cancel(order.client_order_id) for order in mine), return_exceptions=True
+        )
+        canceled: list[Order] = []
+        otherwise: list[Order] = []
+        failed: list[tuple[str, OutlastError]] = []
+        for order, result in zip(mine, results, strict=True):
+            if isinstance(result, Order):
+                (canceled if result.status is OrderStatus.CANCELED else otherwise).append(result)
+            elif isinstance(result, OutlastError):
+                failed.append((order.client_order_id, result))
+            else:
+                raise result
+        return CancelReport(tuple(canceled), tuple(otherwise), tuple(failed))
+
+    def resume(self, order: Order) -> None:
+        """After a restart: find out what became of an order that the journal leaves open."""
+        if order.status in _UNSETTLED:
+            self._unknown(order.client_order_id, "the journal ends before its answer")
+
+    # Inside.
+
+    def _checked(self, request: OrderRequest) -> tuple[OrderRequest, Instrument]:
+        instrument = self._instruments[request.symbol]
+        request = replace(request, symbol=instrument.symbol)
+        problem = find_problem(request, instrument, reference=None)
+        if problem is not None:
+            raise InvalidOrder(problem.message, field=problem.field, venue=self._codec.VENUE)
+        return request, instrument
+
+    def _ask_refusals(self, request: OrderRequest) -> None:
+        now = self._clock.now()
+        key = RefusalKey(request.symbol, shape_of(request))
+        retry_at = self._refusals.admit(key, now)
+        if retry_at is not None:
+            raise RefusedTooOften(
+                f"{self._codec.VENUE} has refused this same order for the same reason again and "
+                f"again; change its size or type, or wait {retry_at - now:.0f} s",
+                venue=self._codec.VENUE,
+                retry_at=self._clock.wall() + retry_at - now,
+            )
+
+    def _take_in(
+        self,
+        client_order_id: str,
+        request: OrderRequest,
+        wire: WireRequest,
+        instrument: Instrument,
+        result: WireReply | Failure,
+    ) -> Failure | None:
+        """Book what a call brought; None when the venue took the order."""
+        if isinstance(result, WireReply):
+            report = self._codec.read_order(wire, result, instrument)
+            if not isinstance(report, Failure):
+                self._orders.report(report)
+                self._refusals.reset(instrument.symbol)
+                return None
+            result = report
+        reason = result.describe()
+        match result.outcome:
+            case Outcome.NOT_SENT:
+                self._orders.apply(client_order_id, OrderEvent.UNSENT, reason=reason)
+            case Outcome.REFUSED:
+                self._orders.apply(client_order_id, OrderEvent.REJECTED, reason=reason)
+                if result.layer is Layer.BUSINESS:
+                    key = RefusalKey(instrument.symbol, shape_of(request), result.kind)
+                    self._refusals.refused(key, self._clock.now())
+            case Outcome.UNKNOWN:
+                self._unknown(client_order_id, reason)
+        return result
+
+    def _heard_late(
+        self,
+        client_order_id: str,
+        request: OrderRequest,
+        wire: WireRequest,
+        instrument: Instrument,
+        answer: WireReply | Failure,
+    ) -> None:
+        if self._is_unsettled(client_order_id):
+            self._take_in(client_order_id, request, wire, instrument, answer)
+
+    def _unknown(self, client_order_id: str, reason: str) -> None:
+        self._orders.apply(client_order_id, OrderEvent.SENT)
+        self._orders.apply(client_order_id, OrderEvent.UNANSWERED, reason=reason)
+        self._settler.begin(client_order_id, sent_at=self._clock.now())
+
+    def _doubt(self, client_order_id: str) -> None:
+        self._orders.apply(
+            client_order_id, OrderEvent.DOUBTED, reason="the venue says that it does not exist"
+        )
+        self._settler.begin(client_order_id, sent_at=self._clock.now())
+
+    async def _settled(self, client_order_id: str, until: float) -> bool:
+        while self._is_unsettled(client_order_id):
+            if not await self._orders.changed(client_order_id, until=until):
+                return not self._is_unsettled(client_order_id)
+        return True
+
+    def _failure_after_settling(
+        self, client_order_id: str, failure: Failure | None
+    ) -> Failure | None:
+        assert failure is not None
+        order = self._known(client_order_id)
+        if order.status in (OrderStatus.NOT_PLACED, OrderStatus.REJECTED, OrderStatus.DENIED):
+            return replace(failure, outcome=Outcome.REFUSED)
+        return None
+
+    def _is_unsettled(self, client_order_id: str) -> bool:
+        return self._known(client_order_id).status in _UNSETTLED
+
+    def _known(self, client_order_id: str) -> Order:
+        order = self._orders.ledger.get(client_order_id)
+        assert order is not None
+        return order
+
+    def _require(self, client_order_id: str) -> Order:
+        order = self._orders.ledger.get(client_order_id)
+        if order is None:
+            raise UnknownOrder(
+                f"no order {client_order_id!r} is known to this session; "
+                "ids come from Order.client_order_id",
+                venue=self._codec.VENUE,
+            )
+        return order
+
+
+def _describe(order: Order) -> str:
+    price = "" if order.price is None else f" at {order.price}"
+    flag = " reduce-only" if order.reduce_only else ""
+    return (
+        f"order {order.client_order_id} ({order.side.value} {order.qty} {order.symbol}"
+        f"{price}{flag})"
+    )

@@ -1,0 +1,105 @@
+"""From a `Failure` inside to the one exception that the caller sees."""
+
+from __future__ import annotations
+
+from outlast.errors import (
+    AuthenticationFailed,
+    BannedByVenue,
+    BreakerOpen,
+    ConnectFailed,
+    DeadlinePassed,
+    Failure,
+    Layer,
+    LimiterFull,
+    Maintenance,
+    NotSent,
+    OrderRejected,
+    Outcome,
+    OutcomeUnknown,
+    OutlastError,
+    Overloaded,
+    ReadFailed,
+    Refused,
+    Remedy,
+    Throttled,
+    UnknownOrder,
+)
+from outlast.wire import Clock
+
+__all__ = ["order_error", "read_error"]
+
+_NOT_SENT: dict[str, type[NotSent]] = {
+    "banned": BannedByVenue,
+    "breaker_open": BreakerOpen,
+    "limiter_full": LimiterFull,
+    "deadline_passed": DeadlinePassed,
+}
+
+_REFUSED: dict[str, type[Refused]] = {
+    "authentication_failed": AuthenticationFailed,
+    "signature_invalid": AuthenticationFailed,
+    "api_key_invalid": AuthenticationFailed,
+    "unknown_order": UnknownOrder,
+    "order_not_found": UnknownOrder,
+    "maintenance": Maintenance,
+    "symbol_closed": Maintenance,
+    "shutting_down": Maintenance,
+}
+
+
+def order_error(
+    failure: Failure,
+    *,
+    venue: str,
+    client_order_id: str,
+    clock: Clock,
+    evidence_id: str | None,
+    doing: str,
+) -> OutlastError:
+    """The exception for a write that failed. `doing` begins the message: `order ol1-2 (sell …)`."""
+    retry_at = None if failure.retry_after_s is None else clock.wall() + failure.retry_after_s
+    if failure.outcome is Outcome.UNKNOWN:
+        return OutcomeUnknown(
+            f"{doing} may be live at {venue}: {failure.describe()}; it is being settled, "
+            f"wait for it with settle({client_order_id!r}) and do not send it again",
+            client_order_id=client_order_id,
+            venue=venue,
+            retry_at=retry_at,
+            evidence_id=evidence_id,
+            failure=failure,
+        )
+    kind = _kind(failure)
+    verb = "was not sent to" if failure.outcome is Outcome.NOT_SENT else "was refused by"
+    return kind(
+        f"{doing} {verb} {venue}: {failure.describe()}",
+        venue=venue,
+        retry_at=retry_at,
+        evidence_id=evidence_id,
+        failure=failure,
+    )
+
+
+def read_error(failure: Failure, *, venue: str, clock: Clock, what: str) -> OutlastError:
+    """The exception for a read that failed."""
+    retry_at = None if failure.retry_after_s is None else clock.wall() + failure.retry_after_s
+    kind: type[OutlastError] = _kind(failure)
+    if kind is OrderRejected or failure.outcome is Outcome.UNKNOWN:
+        kind = ReadFailed
+    return kind(
+        f"{what} could not be read from {venue}: {failure.describe()}",
+        venue=venue,
+        retry_at=retry_at,
+        failure=failure,
+    )
+
+
+def _kind(failure: Failure) -> type[NotSent | Refused]:
+    if failure.outcome is Outcome.NOT_SENT:
+        if failure.layer is Layer.TRANSPORT:
+            return ConnectFailed
+        return _NOT_SENT.get(failure.kind, NotSent)
+    if failure.kind in _REFUSED:
+        return _REFUSED[failure.kind]
+    if failure.remedy is Remedy.WAIT_BAN:
+        return Throttled
+    return OrderRejected if failure.layer is Layer.BUSINESS else Overloaded

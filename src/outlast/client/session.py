@@ -1,0 +1,357 @@
+"""A session: one account at one product of one venue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Final, Self
+
+from outlast.client.account import Balances, Positions
+from outlast.client.assembly import Rooms, Wiring, furnish
+from outlast.client.bookkeeping import OrderBookkeeper
+from outlast.client.events import Event, EventBus
+from outlast.client.exits import CloseReport
+from outlast.client.logs import logger
+from outlast.client.orders import CancelReport
+from outlast.client.raising import read_error
+from outlast.core.breaker import BreakerState
+from outlast.core.order_checks import quantize
+from outlast.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    Failure,
+    ReadFailed,
+)
+from outlast.model import (
+    Instrument,
+    Money,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    Plane,
+    TradingState,
+    money,
+)
+
+__all__ = ["Orders", "ReconcileReport", "Session"]
+
+OPEN_TRIES: Final = 3
+"""How often a start asks for the instruments before it gives up; each try has its own retries."""
+
+
+class Orders:
+    """The session's orders, from the cache; `Order.as_of` says how old each is."""
+
+    def __init__(self, book: OrderBookkeeper) -> None:
+        self._ledger = book.ledger
+
+    def open(self, symbol: str | None = None) -> list[Order]:
+        """Orders that the venue has acknowledged and that can still fill, others' included."""
+        return self._ledger.open(symbol)
+
+    def unknown(self, symbol: str | None = None) -> list[Order]:
+        """Orders that may be live without our knowing. Each is being settled."""
+        return [o for o in self._ledger.unknown(symbol) if o.status is OrderStatus.UNKNOWN]
+
+    def get(self, client_order_id: str) -> Order | None:
+        """One order by our id; None when this session's journal has none of it."""
+        return self._ledger.get(client_order_id)
+
+    def all(self) -> list[Order]:
+        """Every order that the journal or the venue has told of, oldest first."""
+        return list(self._ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileReport:
+    """What one comparison with the venue found."""
+
+    changed: tuple[Order, ...]
+    """Orders whose state was not what we held."""
+    external: tuple[Order, ...]
+    """Open orders that this journal did not send."""
+    unknown: tuple[Order, ...]
+    failures: tuple[str, ...]
+    """Questions that the venue did not answer: what they ask about is not reconciled."""
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.failures and not self.unknown
+
+
+class Session:
+    """Made by `outlast.connect`; use it with `async with`.
+
+    `orders`, `balances`, `positions` and `instruments` are what is known, with its age; the
+    coroutines ask the venue.
+    """
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.venue = wiring.codec.VENUE
+        self._wiring = wiring
+        self._codec = wiring.codec
+        self._clock = wiring.clock
+        self._settings = wiring.settings
+        self._log = logger(venue=self.venue)
+        self._events = EventBus(wiring.settings.events_max)
+        self._has_keys = wiring.credentials.key is not None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._background: list[asyncio.Task[None]] = []
+        self._rooms: Rooms | None = None
+
+    def __repr__(self) -> str:
+        return f"<Session {self.venue}>"
+
+    # Opening and closing.
+
+    async def __aenter__(self) -> Self:
+        if self._rooms is not None:
+            raise ConfigurationError("this session was used before; call connect() again")
+        rooms = furnish(self._wiring, self._events, spawn=self._spawn, hold=self._why_held)
+        self._rooms = rooms
+        self.instruments = rooms.instruments
+        self.orders = Orders(rooms.book)
+        self.balances = Balances(rooms.account, self.venue)
+        self.positions = Positions(rooms.account, rooms.instruments, self.venue)
+        try:
+            await self._load()
+            self._tasks = asyncio.TaskGroup()
+            await self._tasks.__aenter__()
+        except BaseException:
+            await self._release(rooms)
+            raise
+        self._begin_upkeep(rooms)
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._tasks is not None
+        for task in [*self._background]:
+            task.cancel()
+        try:
+            # When a background task fails it cancels the body, and the group tells why. Any other
+            # error of the body is the caller's own and passes as it is.
+            if isinstance(error, asyncio.CancelledError):
+                await self._tasks.__aexit__(error_type, error, traceback)
+            else:
+                await self._tasks.__aexit__(None, None, None)
+        finally:
+            await self._release(self._open)
+
+    async def _load(self) -> None:
+        """Ask for what a session cannot begin without, and for what it would rather know."""
+        rooms = self._open
+        await rooms.calls.sync_clock()
+        for left in reversed(range(OPEN_TRIES)):
+            try:
+                limits = await rooms.instruments.load()
+                break
+            except ReadFailed:
+                if left == 0:
+                    raise
+        rooms.admission.set_limits(limits)
+        if not self._has_keys:
+            return
+        for what in ("balances", "positions"):
+            failure = await rooms.account.refresh(what)
+            if failure is None:
+                continue
+            error = read_error(failure, venue=self.venue, clock=self._clock, what=what)
+            if isinstance(error, AuthenticationFailed):
+                raise error
+            # The venue may be down just now: the session opens, and says that it does not know.
+            self._log.error("outlast.account_unread", what=what, reason=failure.describe())
+
+    def _begin_upkeep(self, rooms: Rooms) -> None:
+        for order in rooms.book.restore(rooms.journal.history):
+            rooms.desk.resume(order)
+        self._spawn(rooms.upkeep.probe_for_ever())
+        self._spawn(rooms.upkeep.keep_time_for_ever())
+        self._spawn(rooms.upkeep.checkpoint_for_ever())
+        if self._has_keys:
+            self._spawn(rooms.upkeep.poll_for_ever())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        assert self._tasks is not None
+        task = self._tasks.create_task(work)
+        self._background.append(task)
+        task.add_done_callback(self._background.remove)
+
+    async def _release(self, rooms: Rooms) -> None:
+        """Let what is on the wire end by its own timeouts, then close transport and journal."""
+        await rooms.calls.drain()
+        if self._wiring.transport is None:
+            await rooms.transport.aclose()
+        rooms.store.close()
+
+    @property
+    def _open(self) -> Rooms:
+        if self._rooms is None:
+            raise ConfigurationError(
+                "this session is not open; use `async with outlast.connect(...) as venue:`"
+            )
+        return self._rooms
+
+    # Orders.
+
+    async def submit(self, order: OrderRequest, *, deadline_s: float | None = None) -> Order:
+        """Send a new order and return it once its outcome is known.
+
+        The intent is in the journal before the first byte leaves. An answer that got lost is
+        settled with the venue, within the deadline if that lasts, otherwise in the background.
+
+        Args:
+            deadline_s: how long to wait for the outcome. Shorter than 12 s can end in
+                `OutcomeUnknown` while the venue is still entitled to answer.
+
+        Raises:
+            NotSent: nothing left this process: an invalid order, a halted symbol, a ban, no room
+                in the limits, no connection. The same order may be submitted again.
+            Refused: the venue said no; nothing is live.
+            OutcomeUnknown: it may be live. `settle` waits for the truth; do not submit it again.
+        """
+        self._need_keys("submit")
+        return await self._open.desk.submit(order, deadline_s=deadline_s)
+
+    async def settle(self, client_order_id: str, *, timeout_s: float | None = None) -> Order:
+        """Wait until an unknown order is known, and return it.
+
+        Raises:
+            UnknownOrder: this session has no order of that id.
+            TimeoutError: it is still unknown after `timeout_s`; settling goes on.
+        """
+        return await self._open.desk.settle(client_order_id, timeout_s=timeout_s)
+
+    async def cancel(self, client_order_id: str) -> Order:
+        """Cancel one order; returns it cancelled, or as it ended before the cancel arrived.
+
+        Raises:
+            UnknownOrder: this session has no order of that id.
+            NotSent, Refused: the order is as live as before.
+            OutcomeUnknown: whether it was cancelled is not known; asking again is safe.
+        """
+        self._need_keys("cancel")
+        return await self._open.desk.cancel(client_order_id)
+
+    async def cancel_all(self, symbol: str | None = None) -> CancelReport:
+        """Cancel every open or unknown order of this session, on one symbol or on all.
+
+        Orders that other programs sent are left alone. Nothing is raised for a cancel that failed:
+        the report names it.
+        """
+        self._need_keys("cancel_all")
+        return await self._open.desk.cancel_all(symbol)
+
+    async def close_position(
+        self,
+        symbol: str,
+        *,
+        max_slippage: Money | None = None,
+        deadline_s: float | None = None,
+    ) -> CloseReport:
+        """Get out of a position, and keep trying until it is flat.
+
+        Refusals by the venue's rules change the shape of the next try, overload only its time; the
+        pace is one that the venue's limits sustain for hours. Unknown tries are settled first.
+
+        Args:
+            max_slippage: a share such as "0.02". Given, limit orders that cross the book by at most
+                that much are tried in turn with market orders.
+            deadline_s: give up after so long; None keeps trying.
+
+        Returns a report of every try, flat or not.
+        """
+        self._need_keys("close_position")
+        slippage = None if max_slippage is None else money(max_slippage, field="max_slippage")
+        if slippage is not None and not 0 < slippage < 1:
+            raise ValueError(f"max_slippage is {slippage}; it is a share, above 0 and below 1")
+        return await self._open.exits.close(symbol, max_slippage=slippage, deadline_s=deadline_s)
+
+    async def reconcile(self) -> ReconcileReport:
+        """Compare everything with the venue now: positions, balances, orders, fills."""
+        self._need_keys("reconcile")
+        rooms = self._open
+        before = {order.client_order_id: order for order in rooms.book.ledger}
+        failures = [
+            await rooms.account.refresh("balances"),
+            await rooms.account.refresh("positions"),
+            await rooms.upkeep.poll_account(),
+        ]
+        shown = await rooms.lookups.open_orders(None)
+        if isinstance(shown, Failure):
+            failures.append(shown)
+        now = list(rooms.book.ledger)
+        return ReconcileReport(
+            changed=tuple(o for o in now if before.get(o.client_order_id) != o),
+            external=tuple(o for o in rooms.book.ledger.open() if o.is_external),
+            unknown=tuple(self.orders.unknown()),
+            failures=tuple(f.describe() for f in failures if f is not None),
+        )
+
+    # What may be done.
+
+    def instrument(self, symbol: str) -> Instrument:
+        """The trading rules of `symbol`, by either spelling. Raises UnknownInstrument."""
+        return self._open.instruments[symbol]
+
+    async def mark_price(self, symbol: str) -> Decimal:
+        """The venue's mark price of `symbol`, read now.
+
+        Raises:
+            NotSent, Refused: it could not be had; the message says why.
+        """
+        rooms, instrument = self._open, self.instrument(symbol)
+        request = self._codec.query_mark_price(instrument)
+        reply = await rooms.calls.call(request)
+        price = reply if isinstance(reply, Failure) else self._codec.read_mark_price(request, reply)
+        if isinstance(price, Failure):
+            what = f"the mark price of {instrument.symbol}"
+            raise read_error(price, venue=self.venue, clock=self._clock, what=what)
+        return price
+
+    async def quantize(self, order: OrderRequest) -> OrderRequest:
+        """`order` on its instrument's grid: quantity down, prices to the passive side."""
+        return quantize(order, self.instrument(order.symbol))
+
+    def trading_state(self, symbol: str) -> TradingState:
+        """What may be done on `symbol`: HALTED in a ban, REDUCING while new risk is held."""
+        if self._open.guard.banned_until() is not None:
+            return TradingState.HALTED
+        held = self._why_held(self.instrument(symbol).symbol)
+        return TradingState.ACTIVE if held is None else TradingState.REDUCING
+
+    async def wait_until(self, state: TradingState, symbol: str) -> None:
+        """Return when `trading_state(symbol)` is `state`."""
+        while self.trading_state(symbol) is not state:
+            await self._clock.sleep(0.25)
+
+    def events(self) -> AsyncIterator[Event]:
+        """Everything that happens from now on, in order. A slow reader loses the oldest."""
+        return self._events.read()
+
+    def _why_held(self, symbol: str) -> str | None:
+        rooms = self._open
+        unknown = [
+            order.client_order_id
+            for order in rooms.book.ledger.unknown(symbol)
+            if order.status is OrderStatus.UNKNOWN
+        ]
+        if unknown:
+            return f"order {unknown[0]} may be live and is being settled"
+        breaker = rooms.guard.breakers[Plane.TRADING]
+        if breaker.state in (BreakerState.OPEN, BreakerState.PROBING):
+            return "trading is being left alone after repeated failures"
+        return None
+
+    def _need_keys(self, doing: str) -> None:
+        if not self._has_keys:
+            raise ConfigurationError(
+                f"{doing} needs key and secret; pass them to connect()", venue=self.venue
+            )

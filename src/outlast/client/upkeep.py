@@ -1,0 +1,149 @@
+"""What a session does by itself: polls, probes, the venue's clock, the journal's housekeeping."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Final
+
+from outlast.client.account import Account
+from outlast.client.bookkeeping import OrderBookkeeper
+from outlast.client.calls import CallDesk
+from outlast.client.guard import Guard
+from outlast.client.instruments import Instruments
+from outlast.client.journal import Journal
+from outlast.client.lookups import CLOCKS_DIFFER_MS, Lookups
+from outlast.client.settings import Settings
+from outlast.core.server_time import ServerClock
+from outlast.errors import Failure
+from outlast.model import Order, Plane
+from outlast.wire import Clock, VenueCodec, WireRequest
+
+__all__ = ["Upkeep"]
+
+_JITTER: Final = 0.2
+"""A fleet that was started by one command must not poll in one instant for ever."""
+
+
+class Upkeep:
+    def __init__(
+        self,
+        codec: VenueCodec,
+        calls: CallDesk,
+        guard: Guard,
+        orders: OrderBookkeeper,
+        lookups: Lookups,
+        account: Account,
+        instruments: Instruments,
+        *,
+        clock: Clock,
+        server_clock: ServerClock,
+        journal: Journal,
+        settings: Settings,
+        rng: random.Random,
+    ) -> None:
+        self._codec = codec
+        self._calls = calls
+        self._guard = guard
+        self._orders = orders
+        self._lookups = lookups
+        self._account = account
+        self._instruments = instruments
+        self._clock = clock
+        self._server_clock = server_clock
+        self._journal = journal
+        self._settings = settings
+        self._rng = rng
+
+    async def poll_for_ever(self) -> None:
+        while True:
+            await self._pause(self._settings.account_poll_s)
+            await self.poll_account()
+
+    async def poll_account(self) -> Failure | None:
+        """Read balances, positions and what may have changed about orders; the first failure."""
+        young_s = self._settings.account_poll_s / 2
+        failures = [
+            await self._account.refresh("balances", age_max_s=young_s),
+            await self._account.refresh("positions", age_max_s=young_s),
+        ]
+        symbols = {order.symbol for order in self._orders.ledger.open()}
+        failures += [await self._poll_orders(symbol) for symbol in sorted(symbols)]
+        failures += [await self._read_fills(symbol) for symbol in sorted(self._short_of_fills())]
+        return next((failure for failure in failures if failure is not None), None)
+
+    async def _poll_orders(self, symbol: str) -> Failure | None:
+        """The open orders of one symbol; one that is gone from the list is asked for by its id."""
+        held = self._orders.ledger.open(symbol)
+        kinds = {o.order_type.is_conditional and self._codec.CONDITIONAL_APART for o in held}
+        for conditional in sorted(kinds):
+            shown = await self._lookups.open_orders(
+                self._instruments[symbol], conditional=conditional
+            )
+            if isinstance(shown, Failure):
+                return shown
+            for order in held:
+                is_apart = order.order_type.is_conditional and self._codec.CONDITIONAL_APART
+                if is_apart == conditional and order.client_order_id not in shown:
+                    await self._lookups.order(order, self._instruments[symbol])
+        return None
+
+    def _short_of_fills(self) -> set[str]:
+        """Symbols on which the venue reports more filled than we have seen executions for."""
+        return {order.symbol for order in self._orders.ledger if self._is_short(order)}
+
+    def _is_short(self, order: Order) -> bool:
+        if order.filled_qty == 0 or order.is_external:
+            return False
+        booked = self._orders.ledger.executions(order.client_order_id)
+        return sum(execution.qty for execution in booked) < order.filled_qty
+
+    async def _read_fills(self, symbol: str) -> Failure | None:
+        oldest_s = min(
+            order.created_at
+            for order in self._orders.ledger
+            if order.symbol == symbol and self._is_short(order)
+        )
+        since_ms = round(oldest_s * 1000) - CLOCKS_DIFFER_MS
+        return await self._lookups.executions(self._instruments[symbol], since_ms=since_ms)
+
+    async def keep_time_for_ever(self) -> None:
+        """Measure the venue's clock when it is due, or when something makes it doubtful."""
+        while True:
+            await self._pause(5.0)
+            now = self._clock.now()
+            self._server_clock.check_wall(now, self._clock.wall() * 1000)
+            if self._server_clock.resync_needed(now):
+                await self._calls.sync_clock()
+
+    async def probe_for_ever(self) -> None:
+        """Ask, by cheap reads, whether a plane that is being left alone answers again."""
+        while True:
+            now = self._clock.now()
+            for plane, breaker in self._guard.breakers.items():
+                before = breaker.state
+                if breaker.probe_due(now):
+                    answered = await self._calls.probe(self._probe_of(plane))
+                    breaker.probe_result(answered, self._clock.now())
+                if breaker.state is not before:
+                    self._guard.announce(plane)
+            due = [at for b in self._guard.breakers.values() if (at := b.next_probe_at())]
+            self._guard.probe_wanted.clear()
+            wait_s = max(0.05, min(due) - self._clock.now()) if due else None
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._guard.probe_wanted.wait()
+            except TimeoutError:
+                continue
+
+    def _probe_of(self, plane: Plane) -> WireRequest:
+        """A private read speaks for the account; the front door alone would not."""
+        return self._codec.query_positions() if plane is Plane.ACCOUNT else self._codec.probe()
+
+    async def checkpoint_for_ever(self) -> None:
+        while True:
+            await self._pause(self._settings.checkpoint_s)
+            await asyncio.to_thread(self._journal.checkpoint)
+
+    async def _pause(self, seconds: float) -> None:
+        await self._clock.sleep(seconds * self._rng.uniform(1 - _JITTER, 1 + _JITTER))

@@ -1,0 +1,260 @@
+"""The exit: how to get out of one position while the venue refuses, sheds load, or lies.
+
+The planner is told what is known (position, open orders, what may be live) and what became of the
+last order, and says what to do next. Its rules:
+
+- Never two live exits that sum to more than the position: what is or may be live counts as filled.
+- A refusal by the venue's rules (-2022, -4118 …) is never answered with the same order: position
+  and open orders are read again, our own conflicting orders are cancelled, the shape changes.
+- A refusal by overload keeps the shape and waits: full jitter, at a rate that the reserved share of
+  the venue's limits sustains for hours. A sign that the door is open (any order accepted on the
+  product) brings the next try forward.
+- After a partial fill (thin book) the rest follows as soon as makers can have requoted.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_DOWN, Decimal
+from enum import Enum
+from typing import Final
+
+from outlast.core.backoff import Backoff
+from outlast.model import (
+    Instrument,
+    Order,
+    OrderRequest,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+
+__all__ = [
+    "CancelFirst",
+    "ExitAction",
+    "ExitDone",
+    "ExitPlan",
+    "ExitSettings",
+    "ReadState",
+    "SendExit",
+    "Shape",
+    "Wait",
+]
+
+
+class Shape(Enum):
+    """The forms an exit takes in turn, each refused for reasons that may spare the next."""
+
+    WHOLE = "whole"
+    HALF = "half"
+    QUARTER = "quarter"
+    EIGHTH = "eighth"
+    SIXTEENTH = "sixteenth"
+    LIMIT_QUARTER = "limit_quarter"
+    """A limit order at a crossing price, IOC: another path through the venue's risk checks."""
+
+
+_SHARE: Final = {
+    Shape.WHOLE: Decimal(1),
+    Shape.HALF: Decimal("0.5"),
+    Shape.QUARTER: Decimal("0.25"),
+    Shape.EIGHTH: Decimal("0.125"),
+    Shape.SIXTEENTH: Decimal("0.0625"),
+    Shape.LIMIT_QUARTER: Decimal("0.25"),
+}
+_LADDER: Final = tuple(Shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitSettings:
+    urgent_s: float = 240.0
+    """How long the first, fast pace lasts. The incident of 11 Oct 2025 gave four minutes of mixed
+    refusals before the door closed for good: tries are worth most at the beginning."""
+    pace_urgent: Backoff = field(default_factory=lambda: Backoff(0.5, 4.0))
+    pace_long: Backoff = field(default_factory=lambda: Backoff(1.0, 16.0))
+    """Afterwards. Mean 8 s: 450 tries an hour, 0.3 % of USD-M's order limit."""
+    state_age_max_s: float = 10.0
+    """Position and open orders older than this are read again before a send."""
+    requote_s: float = 2.0
+    """How long makers get to come back after we took what was there."""
+    size_jitter: Decimal = Decimal("0.1")
+    """Slices vary by this share, so that the same request is never simply repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadState:
+    """Read position and open orders before anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelFirst:
+    client_order_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendExit:
+    request: OrderRequest
+    shape: Shape
+    needs_price: bool
+    """True: give the request a crossing price from a trusted book first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    until: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExitDone:
+    """The position is flat and nothing of ours is live on its side."""
+
+
+ExitAction = ReadState | CancelFirst | SendExit | Wait | ExitDone
+
+
+class ExitPlan:
+    """One call of `close_position`."""
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        settings: ExitSettings,
+        rng: random.Random,
+        *,
+        began_at: float,
+        limit_allowed: bool,
+    ) -> None:
+        """`limit_allowed`: the caller set a slippage bound and a trusted price can be had."""
+        self._instrument = instrument
+        self._settings = settings
+        self._rng = rng
+        self._began_at = began_at
+        self._ladder = _LADDER if limit_allowed else _LADDER[:-1]
+        self._shape = 0
+        self._qty: Decimal | None = None
+        self._blockers: tuple[str, ...] = ()
+        self._in_doubt = Decimal(0)
+        self._read_at: float | None = None
+        self._stale_after: float = began_at
+        self._next_at = began_at
+        self._refusals = 0
+        self._cancels_tried = False
+
+    # What is known.
+
+    def observe(
+        self, qty: Decimal, live: Sequence[Order], *, is_ours: Sequence[bool], now: float
+    ) -> None:
+        """The believed position (signed) and all orders of the symbol that are or may be live."""
+        self._qty = qty
+        self._read_at = now
+        side = self.side
+        mine = [
+            order
+            for order, ours in zip(live, is_ours, strict=True)
+            if ours and order.side is side and order.venue_order_id is not None
+        ]
+        self._blockers = tuple(order.client_order_id for order in mine if order.leaves_qty > 0)
+        self._in_doubt = sum(
+            (order.leaves_qty for order in live if order.side is side and order not in mine),
+            Decimal(0),
+        )
+
+    def doubt(self, in_doubt: Decimal) -> None:
+        """How much of the exit's side may be live without our knowing, as of now."""
+        self._in_doubt = in_doubt
+
+    @property
+    def side(self) -> Side:
+        assert self._qty is not None
+        return Side.SELL if self._qty >= 0 else Side.BUY
+
+    # What became of the last order.
+
+    def refused_by_rule(self, *, now: float) -> None:
+        """The venue's rules said no: change the shape, look at the state again, wait."""
+        self._shape = (self._shape + 1) % len(self._ladder)
+        self._cancels_tried = False
+        self._stale_after = now - self._settings.state_age_max_s / 2
+        self._pause(now)
+
+    def refused_by_load(self, *, now: float, retry_after_s: float = 0.0) -> None:
+        """The venue sheds load, or could not be reached: the shape is not to blame."""
+        self._pause(now)
+        self._next_at = max(self._next_at, now + retry_after_s)
+
+    def unknown(self, *, now: float) -> None:
+        """It may be live: its quantity is out of reach until it is settled."""
+        self._stale_after = now
+        self._pause(now)
+
+    def accepted(self, *, now: float) -> None:
+        """The door is open: begin again with the whole, as soon as makers can have requoted."""
+        self._shape, self._refusals = 0, 0
+        self._stale_after = now
+        self._next_at = now + self._settings.requote_s
+
+    def door_opened(self, *, now: float) -> None:
+        """Another order of the product was accepted: try soon instead of when planned."""
+        self._refusals = 0
+        soon = now + self._settings.pace_urgent.delay_s(1, self._rng)
+        self._next_at = min(self._next_at, soon)
+
+    def cancels_done(self, *, now: float) -> None:
+        self._cancels_tried = True
+        self._stale_after = now
+
+    # What to do.
+
+    def next_action(self, now: float) -> ExitAction:
+        if self._qty is None or self._read_at is None or self._read_at < self._stale_after:
+            return ReadState()
+        if self._qty == 0 and self._in_doubt == 0 and not self._blockers:
+            return ExitDone()
+        if now < self._next_at:
+            return Wait(self._next_at, "between two tries")
+        if now - self._read_at > self._settings.state_age_max_s:
+            return ReadState()
+        if self._blockers and not self._cancels_tried:
+            return CancelFirst(self._blockers)
+        left = abs(self._qty) - self._in_doubt
+        if left <= 0:
+            self._stale_after = now + self._settings.requote_s
+            self._next_at = self._stale_after
+            return Wait(self._next_at, "what is left may be live; it is being settled")
+        return self._send(left)
+
+    def _send(self, left: Decimal) -> SendExit:
+        shape = self._ladder[self._shape]
+        share = _SHARE[shape]
+        qty = left
+        if share < 1:
+            spread = self._settings.size_jitter
+            # Jitter decides about a share, not about money: it is drawn in thousandths.
+            jitter = Decimal(self._rng.randrange(-1000, 1001)) / 1000 * spread
+            qty = left * share * (1 + jitter)
+        step = self._instrument.qty_step
+        qty = (qty / step).to_integral_value(ROUND_DOWN) * step
+        limit = shape is Shape.LIMIT_QUARTER
+        bounds = self._instrument
+        qty_min = bounds.qty_min if limit else max(bounds.qty_min, bounds.market_qty_min)
+        qty_max = bounds.qty_max if limit else min(bounds.qty_max, bounds.market_qty_max)
+        qty = min(max(qty, qty_min), qty_max, max(left, qty_min))
+        request = OrderRequest(
+            symbol=bounds.symbol,
+            side=self.side,
+            order_type=OrderType.LIMIT if limit else OrderType.MARKET,
+            qty=qty,
+            time_in_force=TimeInForce.IOC if limit else TimeInForce.GTC,
+            reduce_only=True,
+        )
+        return SendExit(request, shape, needs_price=limit)
+
+    def _pause(self, now: float) -> None:
+        self._refusals += 1
+        urgent = now - self._began_at < self._settings.urgent_s
+        pace = self._settings.pace_urgent if urgent else self._settings.pace_long
+        self._next_at = now + pace.delay_s(min(self._refusals, 32), self._rng)

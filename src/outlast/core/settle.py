@@ -1,0 +1,131 @@
+"""Settling: finding out whether an order whose answer was lost lives.
+
+Presence needs one answer that shows the id. Absence needs proof, never a timer alone:
+
+1. *Horizon.* Server time has passed the order's own validity. On Binance a request is dropped when
+   it reaches the engine later than `timestamp + recvWindow`, and the back end gives up after 10 s;
+   with a margin, nothing new can come into being after that.
+2. *Lookups after the horizon.* The order by id, the open orders and the executions since the send
+   were each asked for after it, answered completely, and none shows the id; all of that twice, some
+   seconds apart, because queries read from storage that lags behind the engine.
+3. *Fence*, while the venue is in trouble: the engine has answered for a later request on the same
+   symbol, so what sat in its queue has been worked off.
+
+Could-not-ask is never not-found: a lookup that failed only means asking again.
+
+Sources: Binance spot REST docs, "Timing security" (the second check of recvWindow) and "General
+information" (10 s); resilience numbers from measurements of late application (docs/decisions).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ["AbsenceProof", "Lookup", "SettleSettings", "Step"]
+
+
+class Lookup(Enum):
+    """What can be asked about an unknown order. Each must come back empty-handed, twice."""
+
+    ORDER = "order"
+    OPEN_ORDERS = "open_orders"
+    EXECUTIONS = "executions"
+    FENCE = "fence"
+    """Any request that the matching engine itself must answer, on the same symbol."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleSettings:
+    first_look_after_s: float = 0.5
+    """Binance's advice is to look first about half a second after the lost answer."""
+    look_every_s: float = 1.5
+    look_grows_x: float = 1.6
+    look_every_max_s: float = 20.0
+    engine_gives_up_s: float = 10.0
+    """Binance answers -1007 after its back end has been silent for this long."""
+    margin_s: float = 5.0
+    rounds: int = 2
+    round_spacing_s: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Ask this, not before `at` (monotonic seconds)."""
+
+    lookup: Lookup
+    at: float
+
+
+class AbsenceProof:
+    """Collects what is known about one unknown order until it is found or proved absent.
+
+    The shell asks `next_step`, carries it out, and reports `absent` (a complete answer, sent at or
+    after the given instants, that does not show the id) or `failed`. When an answer shows the id
+    the proof is moot and the shell drops it.
+    """
+
+    def __init__(
+        self, settings: SettleSettings, *, sent_at: float, valid_for_s: float, needs_fence: bool
+    ) -> None:
+        """`sent_at` is the last attempt's instant, monotonic; validity counts from there."""
+        self._settings = settings
+        self.horizon = sent_at + valid_for_s + settings.engine_gives_up_s + settings.margin_s
+        self._needs_fence = needs_fence
+        self._rounds = 0
+        self._round: set[Lookup] = set()
+        self._fenced = False
+        self._earliest = sent_at + settings.first_look_after_s
+        self._every_s = settings.look_every_s
+
+    def require_fence(self) -> None:
+        """The venue turned out to be in trouble: from now on a fence is part of the proof."""
+        self._needs_fence = True
+
+    @property
+    def is_complete(self) -> bool:
+        return self._rounds >= self._settings.rounds and (self._fenced or not self._needs_fence)
+
+    def next_step(self, now: float) -> Step | None:
+        """What to ask next; None once absence is proved."""
+        if self.is_complete:
+            return None
+        if now < self.horizon:
+            # Before the horizon only presence can be learnt, and the cheap query is the way.
+            return Step(Lookup.ORDER, max(self._earliest, now))
+        if self._needs_fence and not self._fenced:
+            return Step(Lookup.FENCE, max(self._earliest, now))
+        for lookup in (Lookup.ORDER, Lookup.OPEN_ORDERS, Lookup.EXECUTIONS):
+            if lookup not in self._round:
+                return Step(lookup, max(self._earliest, now))
+        raise AssertionError("a complete round was not closed")
+
+    def absent(self, lookup: Lookup, *, asked_at: float, now: float) -> None:
+        """A complete answer to `lookup`, asked at `asked_at`, does not show the id."""
+        if lookup is Lookup.FENCE:
+            # What was behind the fence may have landed since the lookups: they start afresh.
+            if asked_at >= self.horizon:
+                self._fenced, self._rounds = True, 0
+                self._round.clear()
+            self._pause(now)
+            return
+        if asked_at < self.horizon:
+            self._pause(now)
+            return
+        self._round.add(lookup)
+        if len(self._round) == 3:
+            self._rounds += 1
+            self._round.clear()
+            self._earliest = now + self._settings.round_spacing_s
+        else:
+            self._earliest = now
+
+    def failed(self, *, now: float, retry_after_s: float = 0.0) -> None:
+        """The question could not be asked, or was not answered: that proves nothing."""
+        self._pause(now)
+        self._earliest = max(self._earliest, now + retry_after_s)
+
+    def _pause(self, now: float) -> None:
+        self._earliest = now + self._every_s
+        grown = self._every_s * self._settings.look_grows_x
+        self._every_s = min(grown, self._settings.look_every_max_s)

@@ -1,0 +1,142 @@
+"""Runs bots through a scenario, each in a world of its own, and collects what the mock knows.
+
+Every bot meets the same market, the same faults and the same clock; nothing one does reaches
+another. Time is virtual: it jumps when nothing is happening.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from outlast import sim
+from outlast.backends.journal import read_records
+from outlast.core.journal import verify
+from outlast.drill.bots import ccxt_bot, naive, outlast_bot
+from outlast.mock.exchange import MockExchange
+from outlast.mock.run import DEFAULT_ACCOUNT
+from outlast.mock.scenario.model import Scenario
+from outlast.sim.aiohttp import SimConnector
+
+__all__ = ["BOTS", "BotResult", "run_bot"]
+
+BOTS: Final = ("naive", "ccxt", "outlast")
+"""The bots that come with the drill, in the order in which they are shown."""
+
+LOOK_EVERY_S: Final = 30.0
+"""How often progress is told, in virtual seconds."""
+
+REST_S: Final = 600.0
+"""How much is played of a last phase without an end."""
+
+Progress = Callable[[float, float], None]
+"""Hears (elapsed, whole) in virtual seconds."""
+
+
+@dataclass(slots=True)
+class BotResult:
+    """How one bot fared. `scorecard` and `verdict` are the mock's own words (docs/mock.md)."""
+
+    bot: str
+    scorecard: dict[str, Any]
+    verdict: list[dict[str, Any]]
+    died_of: str | None = None
+    """The exception that ended the bot before the scenario did."""
+
+    @property
+    def broken(self) -> list[str]:
+        return [row["invariant"] for row in self.verdict if row["holds"] is False]
+
+    def as_json(self) -> dict[str, Any]:
+        document = {"bot": self.bot, "scorecard": self.scorecard, "verdict": self.verdict}
+        if self.died_of is not None:
+            document["died_of"] = self.died_of
+        return document
+
+
+def run_bot(
+    scenario: Scenario, bot: str, *, seed: int, progress: Progress = lambda *_: None
+) -> BotResult:
+    """Run one bot through the whole scenario in virtual time."""
+    with tempfile.TemporaryDirectory(prefix="outlast-drill-") as folder:
+        journal = Path(folder) / "bot.journal"
+        main = functools.partial(_drill, scenario, bot, seed, journal, progress)
+        return sim.run(main, seed=seed, t0=scenario.t0_ms / 1000)
+
+
+async def _drill(
+    scenario: Scenario, bot: str, seed: int, journal: Path, progress: Progress
+) -> BotResult:
+    async with MockExchange(scenario, seed=seed) as mock:
+        whole_s = sum(REST_S if p.duration_s is None else p.duration_s for p in scenario.phases)
+        ended = asyncio.Event()
+        playing = asyncio.create_task(_play(mock, bot, seed, journal, ended))
+        while (elapsed_s := mock.run.clock.elapsed_s) < whole_s:
+            progress(elapsed_s, whole_s)
+            await asyncio.sleep(min(LOOK_EVERY_S, whole_s - elapsed_s))
+        progress(whole_s, whole_s)
+        ended.set()
+        belief, died_of = await playing
+        return BotResult(
+            bot=bot,
+            scorecard=mock.truth.scorecard(DEFAULT_ACCOUNT, belief),
+            verdict=mock.truth.verdict(belief, account=DEFAULT_ACCOUNT),
+            died_of=died_of,
+        )
+
+
+async def _play(
+    mock: MockExchange, bot: str, seed: int, journal: Path, ended: asyncio.Event
+) -> tuple[Mapping[str, Any] | None, str | None]:
+    """Let the bot trade until the scenario ends; its belief, and what killed it before."""
+    venue = next(iter(mock.describe()["venues"]))
+    wires = mock.describe()["venues"][venue]
+    url, key, secret = wires["endpoints"]["rest"], wires["key"], wires["secret"]
+    clock = sim.clock()
+    if bot == "outlast":
+        belief = await outlast_bot.run(
+            url,
+            venue=venue,
+            key=key,
+            secret=secret,
+            clock=clock,
+            seed=seed,
+            journal=str(journal),
+            until_end=ended,
+        )
+        return {**belief, "journal": _journal_belief(journal)}, None
+    if bot == "naive":
+        work = naive.run(url, key=key, secret=secret, now_ms=lambda: round(clock.wall() * 1000))
+    else:
+        work = ccxt_bot.run(
+            url, key=key, secret=secret, session=aiohttp.ClientSession(connector=SimConnector())
+        )
+    playing = asyncio.create_task(work)
+    ending = asyncio.create_task(ended.wait())
+    await asyncio.wait({playing, ending}, return_when=asyncio.FIRST_COMPLETED)
+    died_of = None
+    if playing.done() and (error := playing.exception()) is not None:
+        died_of = f"{type(error).__name__}: {error}"[:200]
+    await ending
+    playing.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await playing
+    return None, died_of
+
+
+def _journal_belief(path: Path) -> dict[str, Any]:
+    """What the journal says of itself: whether its chain holds, and how many requests it names."""
+    records = list(read_records(path))
+    return {
+        "records": len(records),
+        "verified": verify(records) is None,
+        "requests": sum(record.kind == "attempt" for record in records),
+    }

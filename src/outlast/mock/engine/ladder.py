@@ -1,0 +1,120 @@
+"""The makers' quotes on one instrument, made only when somebody looks.
+
+Levels stand on a fixed price grid, so that the book moves by whole levels and a price keeps its
+level while the market breathes. A level's size is a function of (seed, price, slow time). What a
+client took is missing at that price until the makers come back, some seconds later.
+
+Prices are integers in ticks, quantities integers in quantity steps; sides are those of the makers
+(`Side.BUY`: the bids).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from outlast.mock.engine.draws import key_of, mix
+from outlast.mock.engine.model import Instrument, Side
+from outlast.mock.engine.path import ONE, PRICE_UNITS, nano
+
+__all__ = ["Ladder"]
+
+_GRID_OF_MID: Final = 20_000
+"""Quiet levels are half a basis point of the starting price apart, and at least one tick."""
+_REQUOTE_BITS: Final = 5
+"""A level keeps its size for 2⁵ steps of 250 ms = 8 s; the levels change at different times."""
+_REFILL_MIN_MS: Final = 1_500
+_REFILL_SPAN_MS: Final = 4_500
+"""Makers return to a price 1.5 to 6 s after they were taken there."""
+_SCATTER: Final = 0x9E3779B97F4A7C15
+
+
+class Ladder:
+    """`depth_levels` quotes a side around the price given to `quote`."""
+
+    def __init__(self, instrument: Instrument, seed: int) -> None:
+        self._key = key_of(seed, instrument.product.value, instrument.symbol, "ladder")
+        self._levels = instrument.depth_levels
+        self._mid_start = int(instrument.mid / instrument.tick)
+        self._notional = int(instrument.level_notional / (instrument.tick * instrument.qty_step))
+        self._depth = {Side.BUY: ONE, Side.SELL: ONE}
+        self._taken: dict[Side, dict[int, list[tuple[int, int]]]] = {Side.BUY: {}, Side.SELL: {}}
+        self._step = 0
+        self.best_bid = self.best_ask = 0
+        self.grid = 1
+        self.shape(Decimal(1), Decimal(1), Decimal(1))
+
+    def shape(self, spread_x: Decimal, depth_bid_x: Decimal, depth_ask_x: Decimal) -> None:
+        """Set how far apart and how big the quotes are, from the next `quote` on."""
+        self.grid = max(1, self._mid_start * nano(spread_x) // (_GRID_OF_MID * ONE))
+        self._depth = {Side.BUY: nano(depth_bid_x), Side.SELL: nano(depth_ask_x)}
+
+    def quote(self, mid: int, step: int) -> None:
+        """Quote around `mid` (price units): the touch is one to two grid distances wide."""
+        distance = self.grid * PRICE_UNITS
+        self.best_bid = (mid - distance // 2) // distance * self.grid
+        self.best_ask = -((-mid - distance // 2) // distance) * self.grid
+        self._step = step
+
+    def levels(self, side: Side, now_ms: int) -> Iterator[tuple[int, int]]:
+        """(ticks, steps) best first; prices without quantity are left out."""
+        ticks = self.best_bid if side is Side.BUY else self.best_ask
+        stride = -self.grid if side is Side.BUY else self.grid
+        taken = self._taken[side]
+        for index in range(self._levels):
+            if ticks <= 0:
+                return
+            size = self._size(side, ticks, index)
+            if ticks in taken:
+                size -= self._missing(side, ticks, now_ms)
+            if size > 0:
+                yield ticks, size
+            ticks += stride
+
+    def size_at(self, side: Side, ticks: int, now_ms: int) -> int:
+        """What the makers have at exactly this price."""
+        away = self.best_bid - ticks if side is Side.BUY else ticks - self.best_ask
+        index, off_grid = divmod(away, self.grid)
+        if off_grid or ticks <= 0 or not 0 <= index < self._levels:
+            return 0
+        return max(0, self._size(side, ticks, index) - self._missing(side, ticks, now_ms))
+
+    def untouched_best(self, side: Side) -> tuple[int, int]:
+        """The touch as if no client had ever taken from it; (0, 0) when there is none."""
+        ticks = self.best_bid if side is Side.BUY else self.best_ask
+        return (ticks, self._size(side, ticks, 0)) if ticks > 0 else (0, 0)
+
+    def take(self, side: Side, ticks: int, steps: int, now_ms: int) -> None:
+        """Remember that clients took `steps` here; the makers come back some seconds later."""
+        chance = mix(self._key ^ ticks * _SCATTER ^ now_ms)
+        back_ms = now_ms + _REFILL_MIN_MS + chance % _REFILL_SPAN_MS
+        self._taken[side].setdefault(ticks, []).append((steps, back_ms))
+
+    def forget(self, now_ms: int) -> None:
+        """Drop what has been refilled."""
+        for taken in self._taken.values():
+            for ticks in list(taken):
+                taken[ticks] = [entry for entry in taken[ticks] if entry[1] > now_ms]
+                if not taken[ticks]:
+                    del taken[ticks]
+
+    def state(self) -> tuple[object, ...]:
+        """What is not a function of the path, for the digest."""
+        return (
+            self.best_bid,
+            self.best_ask,
+            self._step,
+            *(tuple(sorted((t, tuple(e)) for t, e in s.items())) for s in self._taken.values()),
+        )
+
+    def _size(self, side: Side, ticks: int, index: int) -> int:
+        """About `level_notional`, a quarter more at the far end; give or take a half."""
+        place = mix(self._key ^ ticks * _SCATTER)
+        jitter = 512 + (mix(place + (self._step + (place & 31) >> _REQUOTE_BITS)) & 1023)
+        growth = 4 * self._levels + index
+        scale = 4 * self._levels * 1024 * ONE * ticks
+        return self._notional * self._depth[side] * growth * jitter // scale
+
+    def _missing(self, side: Side, ticks: int, now_ms: int) -> int:
+        return sum(steps for steps, back_ms in self._taken[side].get(ticks, ()) if back_ms > now_ms)

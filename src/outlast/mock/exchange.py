@@ -1,0 +1,291 @@
+"""The mock exchange: a scenario's venues on ports of this machine, from start to stop.
+
+Each venue is served at the root of its own port; the status page and the control API have ports of
+their own. Everything runs on the event loop that `start` is called on.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from outlast.mock.control import Control
+from outlast.mock.http.connection import App
+from outlast.mock.http.server import HttpServer
+from outlast.mock.run import DialectFactory, MockError, Run
+from outlast.mock.scenario.load import from_data, load
+from outlast.mock.scenario.model import Scenario
+from outlast.mock.scenario.vocabulary import VENUES
+from outlast.mock.truth import Truth
+from outlast.mock.venues.dialect import Dialect
+
+__all__ = ["MockError", "MockExchange", "dialects"]
+
+_DIALECTS: Final[Mapping[str, tuple[str, str]]] = {
+    "binance-um": ("outlast.mock.venues.binance_um.dialect", "BinanceUmDialect"),
+}
+"""The venues that the mock can serve: module and class of each dialect."""
+
+
+def dialects() -> dict[str, DialectFactory]:
+    """The venues that the mock serves, each with the maker of its dialect."""
+
+    def factory(module: str, name: str) -> DialectFactory:
+        def make(seed: int) -> Dialect:
+            dialect: Dialect = getattr(importlib.import_module(module), name)(seed=seed)
+            return dialect
+
+        return make
+
+    return {venue: factory(*where) for venue, where in _DIALECTS.items()}
+
+
+class MockExchange:
+    """A bundled exchange that behaves as badly as its scenario says.
+
+    `scenario` is a slug of the catalogue, a file, or a `Scenario`; None is a healthy market.
+    `venues` leaves out some of the scenario's. `seed` replaces the scenario's own. `speed` is
+    scenario seconds per second of the event loop. `port` fixes the first port, the rest follow; 0
+    lets the system choose. Reach beyond this machine only by an explicit `host`.
+
+    Raises:
+        MockError: a venue that the mock does not serve, or a setting that cannot be.
+        ScenarioError: no such scenario, or something wrong in it.
+    """
+
+    def __init__(
+        self,
+        scenario: str | Path | Scenario | None = None,
+        *,
+        venues: Sequence[str] | None = None,
+        seed: int | None = None,
+        speed: float = 1.0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        available: Mapping[str, DialectFactory] | None = None,
+    ) -> None:
+        """`available` replaces the venues that come with the package, for other dialects."""
+        self._available = dict(dialects() if available is None else available)
+        self._wanted = venues
+        self._host, self._port = host, port
+        self._servers: dict[str, HttpServer] = {}
+        self._status_server: HttpServer | None = None
+        self._control = Control(self)
+        self._control_server: HttpServer | None = None
+        self._running = False
+        self._run = self._make(self._read(scenario), seed=seed, speed=speed)
+
+    # -- life -------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the ports and let the scenario begin.
+
+        Raises:
+            MockError: a port is in use, or the host is not one of this machine.
+        """
+        assert not self._running, "the exchange runs already"
+        try:
+            for venue in self._run.venues:
+                self._servers[venue] = await self._open(self._run.venues[venue])
+            self._status_server = await self._open(self._run.status_page)
+            self._control_server = await self._open(self._control)
+        except BaseException:
+            await self._close_servers()
+            raise
+        self._running = True
+        self._run.start()
+
+    async def stop(self) -> None:
+        """Close everything; nothing is left running afterwards. The truth can still be read."""
+        if not self._running:
+            return
+        self._running = False
+        await self._close_servers()
+        self._run.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def restart(
+        self,
+        scenario: str | Path | Scenario | None = None,
+        *,
+        seed: int | None = None,
+        speed: float | None = None,
+    ) -> None:
+        """Begin anew at t = 0: the same scenario and seed, or those given.
+
+        Venues keep their ports, keys change with the seed. All connections are kept; what hangs in
+        them belongs to the run that has ended.
+
+        Raises:
+            MockError, ScenarioError: as when made; the old run goes on then.
+        """
+        old = self._run
+        document = old.scenario if scenario is None else self._read(scenario)
+        fresh = self._make(document, seed=seed, speed=old.clock.speed if speed is None else speed)
+        self._run = fresh
+        if not self._running:
+            return
+        old.close()
+        for venue in list(self._servers):
+            if venue not in fresh.venues:
+                await self._servers.pop(venue).stop()
+        for venue, app in fresh.venues.items():
+            if venue in self._servers:
+                self._servers[venue].app = app
+            else:
+                self._servers[venue] = await self._open(app)
+        assert self._status_server is not None
+        self._status_server.app = fresh.status_page
+        fresh.start()
+
+    # -- what it is -------------------------------------------------------------------------------
+
+    @property
+    def run(self) -> Run:
+        """The run under way."""
+        return self._run
+
+    @property
+    def scenario(self) -> Scenario:
+        return self._run.scenario
+
+    @property
+    def truth(self) -> Truth:
+        """What really happened."""
+        return self._run.truth
+
+    def verdict(self, belief: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The scenario's invariants as they stand now, each with its evidence."""
+        self._run.clock.catch_up()
+        return self.truth.verdict(belief)
+
+    def endpoints(self, venue: str) -> dict[str, str]:
+        """The roots under which clients find a venue."""
+        server, status = self._servers[venue], self._status_server
+        assert status is not None
+        stream = "ws" + server.url.removeprefix("http")
+        return {
+            "rest": server.url,
+            "stream": stream,
+            "private_stream": stream,
+            "trade_stream": stream,
+            "status_page": status.url,
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Where everything is, with the default account's keys: the mock's first line of output.
+
+        `not_served` names venues of the scenario that the mock has no dialect for.
+        """
+        assert self._control_server is not None, "start the exchange first: its ports are not known"
+        scenario = self.scenario
+        return {
+            "venues": {
+                venue: {
+                    "endpoints": self.endpoints(venue),
+                    "key": self._run.default_account(venue).key,
+                    "secret": self._run.default_account(venue).secret,
+                }
+                for venue in self._run.venues
+            },
+            "control": self._control_server.url,
+            "scenario": scenario.scenario,
+            "seed": scenario.seed,
+            "speed": self._run.clock.speed,
+            "not_served": [v for v in scenario.venues if v not in self._run.venues],
+        }
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _read(self, scenario: str | Path | Scenario | None) -> Scenario:
+        if isinstance(scenario, Scenario):
+            return scenario
+        if scenario is not None:
+            return load(scenario)
+        venues = list(self._wanted or self._available)
+        unknown = [venue for venue in venues if venue not in VENUES]
+        if unknown:
+            raise MockError(f"venue {unknown[0]!r} is not known; one of {', '.join(VENUES)}")
+        calm = {"name": "calm", "for": "rest"}
+        return from_data({"scenario": "calm", "venue": venues, "phases": [calm]}, name="calm")
+
+    def _make(self, scenario: Scenario, *, seed: int | None, speed: float) -> Run:
+        if seed is not None:
+            scenario = replace(scenario, seed=seed)
+        return Run(
+            scenario,
+            dialects={venue: self._available[venue] for venue in self._served(scenario)},
+            speed=speed,
+            on_change=self._listen_or_not,
+        )
+
+    def _served(self, scenario: Scenario) -> list[str]:
+        can = ", ".join(sorted(self._available))
+        for venue in self._wanted or ():
+            if venue not in self._available:
+                raise MockError(f"the mock does not serve {venue!r}; it serves {can}")
+            if venue not in scenario.venues:
+                has = ", ".join(scenario.venues)
+                raise MockError(f"scenario {scenario.scenario} is about {has}, not about {venue!r}")
+        wanted = scenario.venues if self._wanted is None else self._wanted
+        served = [venue for venue in scenario.venues if venue in wanted]
+        served = [venue for venue in served if venue in self._available]
+        if not served:
+            has = ", ".join(scenario.venues)
+            raise MockError(
+                f"scenario {scenario.scenario} is about {has}; the mock serves {can}: "
+                "choose another scenario"
+            )
+        return served
+
+    async def _open(self, app: App) -> HttpServer:
+        port = 0
+        if self._port:
+            port = self._port + len(self._servers)
+            port += 0 if self._status_server is None else 1
+        server = HttpServer(app, host=self._host, port=port)
+        try:
+            await server.start()
+        except (OSError, OverflowError) as error:
+            raise MockError(_why_no_port(self._host, port, error)) from error
+        return server
+
+    async def _close_servers(self) -> None:
+        servers = [*self._servers.values(), self._status_server, self._control_server]
+        self._servers, self._status_server, self._control_server = {}, None, None
+        for server in servers:
+            if server is not None:
+                await server.stop()
+
+    def _listen_or_not(self) -> None:
+        """Close the ports of those who would refuse everything, open them when that is over."""
+        for venue, server in self._servers.items():
+            if venue in self._run.venues:
+                server.refuse_dials(self._run.venues[venue].stage.refuses_dials())
+        if self._status_server is not None:
+            self._status_server.refuse_dials(self._run.status_page.is_unreachable())
+
+
+def _why_no_port(host: str, port: int, error: Exception) -> str:
+    if isinstance(error, OverflowError) or not 0 <= port <= 65535:
+        return f"port {port} does not exist; choose a lower one with --port (0: any free ones)"
+    reason = getattr(error, "strerror", None) or str(error)
+    return (
+        f"port {port} on {host} cannot be opened ({reason}); "
+        "choose another with --port (0: any free ones)"
+    )

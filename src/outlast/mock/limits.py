@@ -1,0 +1,251 @@
+"""The venue's counters: how much one address and one account may ask, and what follows.
+
+Windows are aligned to the venue's clock, not sliding: a one-minute window starts at :00.
+Source: Binance docs, "Limits" / exchangeInfo `rateLimits`. Who asks on after an answer 429 earns a
+ban of its address (418), 2 minutes growing to 3 days. Source: Binance docs, "IP Limits".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from outlast.mock.scenario.model import Limits
+
+__all__ = ["Charge", "LimitBreach", "LimitKind", "LimitWindow", "Limiter", "Usage"]
+
+
+class LimitKind(Enum):
+    WEIGHT = "weight"
+    """Request weight; per address."""
+    ORDERS = "orders"
+    """New orders; per account."""
+    RAW = "raw"
+    """Requests, whatever their weight; per address."""
+    CONNECTS = "connects"
+    """WebSocket dials; per address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitWindow:
+    """One counter of the venue."""
+
+    name: str
+    """The venue's short form of the interval: `1M`, `10S`."""
+    kind: LimitKind
+    interval_s: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What one request costs."""
+
+    weight: int = 0
+    orders: int = 0
+    orders_by_window: Mapping[str, int] = field(default_factory=dict)
+    """Where a window counts orders differently (a batch on Binance futures: 5 on `10S`, 1 on
+    `1M`); windows not named take `orders`."""
+
+    def cost(self, window: LimitWindow) -> int:
+        if window.kind is LimitKind.WEIGHT:
+            return self.weight
+        if window.kind is LimitKind.ORDERS:
+            return self.orders_by_window.get(window.name, self.orders)
+        return 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitBreach:
+    """Why a request is turned away."""
+
+    kind: LimitKind
+    status: int
+    """429, or 418 while the address is banned."""
+    retry_after_s: int
+    """Whole seconds, rounded up, until asking again makes sense."""
+    until_ms: int
+    """The same as an instant on the venue's clock."""
+    window: LimitWindow | None = None
+    """The counter that is full, with the limit in force (factor applied); None for a ban."""
+    used: int = 0
+
+    @property
+    def is_ban(self) -> bool:
+        return self.status == 418
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What the counters stand at after a request, keyed by window name."""
+
+    weight: Mapping[str, int] = field(default_factory=dict)
+    orders: Mapping[str, int] = field(default_factory=dict)
+    raw: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Address:
+    """What one IP address has done so far."""
+
+    retry_ms: int = 0
+    """Asking again before this instant ignores the last 429."""
+    ignored: int = 0
+    bans: int = 0
+    banned_until_ms: int = 0
+    dials: deque[int] = field(default_factory=deque)
+    dials_banned_until_ms: int = 0
+
+
+class Limiter:
+    """All counters of one venue. It is told the time (venue milliseconds) and decides."""
+
+    def __init__(self, windows: Sequence[LimitWindow]) -> None:
+        self._windows = tuple(windows)
+        # (window, who) -> (start of the window, used); one entry a pair, overwritten in time.
+        self._used: dict[tuple[LimitWindow, str], tuple[int, int]] = {}
+        self._addresses: dict[str, _Address] = {}
+        self.bans_total = 0
+        self.breaches_total = 0
+
+    def windows(self, limits: Limits) -> tuple[LimitWindow, ...]:
+        """The counters with the limits in force now, the scenario's `factor` applied."""
+        return tuple(
+            LimitWindow(
+                name=w.name,
+                kind=w.kind,
+                interval_s=w.interval_s,
+                limit=max(1, int(w.limit * limits.factor)),
+            )
+            for w in self._windows
+        )
+
+    def banned(self, ip: str, limits: Limits, now_ms: int) -> LimitBreach | None:
+        """The ban that `ip` is under, if any."""
+        address = self._addresses.get(ip)
+        if not limits.enforce or address is None or now_ms >= address.banned_until_ms:
+            return None
+        return _breach(LimitKind.WEIGHT, 418, address.banned_until_ms, now_ms)
+
+    def admit(
+        self, ip: str, account: str | None, charge: Charge, limits: Limits, now_ms: int
+    ) -> LimitBreach | None:
+        """Whether a request of this cost still fits; it is not counted yet (see `count`).
+
+        A request that does not fit is counted at once: it was asked, and the venue's own counter
+        shows it. The breach also moves the address towards a ban when it came before the instant
+        that the last 429 named.
+        """
+        if not limits.enforce:
+            return None
+        for window, in_force in zip(self._windows, self.windows(limits), strict=True):
+            cost = charge.cost(window)
+            who = account if window.kind is LimitKind.ORDERS else ip
+            if who is None or (window.kind is LimitKind.ORDERS and cost == 0):
+                continue
+            used = self._level(window, who, now_ms)
+            if used + cost <= in_force.limit:
+                continue
+            self.count(ip, None, charge, now_ms)  # not as an order: none was taken
+            return self._breached(ip, in_force, used + cost, limits, now_ms)
+        return None
+
+    def count(self, ip: str, account: str | None, charge: Charge, now_ms: int) -> None:
+        """Put one request on the counters."""
+        for window in self._windows:
+            who = account if window.kind is LimitKind.ORDERS else ip
+            cost = charge.cost(window)
+            if who is None or cost == 0:
+                continue
+            used = self._level(window, who, now_ms)
+            self._used[window, who] = (_window_start(window, now_ms), used + cost)
+
+    def usage(self, ip: str, account: str | None, now_ms: int) -> Usage:
+        """Where the counters stand."""
+        levels: dict[LimitKind, dict[str, int]] = {kind: {} for kind in LimitKind}
+        for window in self._windows:
+            who = account if window.kind is LimitKind.ORDERS else ip
+            if who is not None:
+                levels[window.kind][window.name] = self._level(window, who, now_ms)
+        return Usage(
+            weight=levels[LimitKind.WEIGHT],
+            orders=levels[LimitKind.ORDERS],
+            raw=levels[LimitKind.RAW],
+        )
+
+    def dial(self, ip: str, limits: Limits, now_ms: int) -> LimitBreach | None:
+        """Count one WebSocket dial; the breach when there were too many in the period.
+
+        The period slides. Dials while banned are turned away and do not make the ban longer.
+        """
+        if not limits.enforce:
+            return None
+        banned = self.banned(ip, limits, now_ms)
+        if banned is not None:
+            return banned
+        rule = limits.connects
+        if rule is None:
+            return None
+        address = self._addresses.setdefault(ip, _Address())
+        if now_ms < address.dials_banned_until_ms:
+            return _breach(LimitKind.CONNECTS, 429, address.dials_banned_until_ms, now_ms)
+        while address.dials and address.dials[0] <= now_ms - rule.per_s * 1000:
+            address.dials.popleft()
+        if len(address.dials) < rule.max:
+            address.dials.append(now_ms)
+            return None
+        self.breaches_total += 1
+        address.dials_banned_until_ms = now_ms + int(rule.ban_s * 1000)
+        address.dials.clear()
+        return _breach(LimitKind.CONNECTS, 429, address.dials_banned_until_ms, now_ms)
+
+    def _level(self, window: LimitWindow, who: str, now_ms: int) -> int:
+        start, used = self._used.get((window, who), (0, 0))
+        return used if start == _window_start(window, now_ms) else 0
+
+    def _breached(
+        self, ip: str, window: LimitWindow, used: int, limits: Limits, now_ms: int
+    ) -> LimitBreach:
+        self.breaches_total += 1
+        ends_ms = _window_start(window, now_ms) + window.interval_s * 1000
+        address = self._addresses.setdefault(ip, _Address())
+        # Waiting as long as the 429 asked wipes the slate; asking before that is ignoring it.
+        address.ignored = address.ignored + 1 if now_ms < address.retry_ms else 0
+        address.retry_ms = max(address.retry_ms, ends_ms)
+        ban = limits.ban
+        if address.ignored < ban.after_429:
+            return _breach(window.kind, 429, ends_ms, now_ms, window=window, used=used)
+        length_s = min(ban.first_s * ban.grow**address.bans, ban.max_s)
+        address.bans += 1
+        address.ignored = 0
+        address.banned_until_ms = now_ms + int(length_s * 1000)
+        self.bans_total += 1
+        return _breach(window.kind, 418, address.banned_until_ms, now_ms, window=window, used=used)
+
+
+def _window_start(window: LimitWindow, now_ms: int) -> int:
+    length_ms = window.interval_s * 1000
+    return now_ms - now_ms % length_ms
+
+
+def _breach(
+    kind: LimitKind,
+    status: int,
+    until_ms: int,
+    now_ms: int,
+    *,
+    window: LimitWindow | None = None,
+    used: int = 0,
+) -> LimitBreach:
+    return LimitBreach(
+        kind=kind,
+        status=status,
+        retry_after_s=max(1, -((now_ms - until_ms) // 1000)),
+        until_ms=until_ms,
+        window=window,
+        used=used,
+    )

@@ -1,0 +1,216 @@
+"""One run of a scenario: every part of the exchange, put together at its first instant.
+
+A run is used once. To start again (`reset`), or with another scenario, a new one is made and the
+servers are handed its apps.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from outlast.mock.clock import VenueClock
+from outlast.mock.engine.engine import Engine
+from outlast.mock.engine.events import EngineEvent
+from outlast.mock.faults import Chance, FaultDesk
+from outlast.mock.keys import Account, KeyRing
+from outlast.mock.scenario.defaults import to_instrument
+from outlast.mock.scenario.model import FaultRule, Scenario
+from outlast.mock.scenario.script import Script
+from outlast.mock.stage import Stage
+from outlast.mock.status_page import StatusPage
+from outlast.mock.truth import Truth
+from outlast.mock.venue import Venue
+from outlast.mock.venues.dialect import WRITES, Dialect
+
+__all__ = ["DEFAULT_ACCOUNT", "DialectFactory", "MockError", "Run", "check_rule"]
+
+DEFAULT_ACCOUNT: Final = "main"
+"""The account whose key and secret the mock prints when it starts."""
+
+DialectFactory = Callable[[int], Dialect]
+"""Makes a venue's dialect for one run, given the seed."""
+
+
+class MockError(Exception):
+    """The mock cannot do what was asked; the message is one line and says what helps."""
+
+
+@dataclass(slots=True)
+class _Served:
+    """One venue of the run."""
+
+    venue: Venue
+    stage: Stage
+    default: Account
+
+
+class Run:
+    """A scenario from t = 0 on, for the venues in `dialects`."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        dialects: Mapping[str, DialectFactory],
+        speed: float,
+        on_change: Callable[[], None],
+    ) -> None:
+        check_rules(scenario)
+        self.scenario = scenario
+        self.script = Script(scenario)
+        try:
+            self.clock = VenueClock(t0_ms=scenario.t0_ms, speed=speed)
+        except ValueError as error:
+            raise MockError(str(error)) from error
+        self.chance = Chance(scenario.seed)
+        self.desk = FaultDesk(self.script, self.chance)
+        self.truth = Truth(scenario)
+        self.status_page = StatusPage(script=self.script, clock=self.clock, desk=self.desk)
+        self._on_change = on_change
+        self._ordinals = itertools.count(1)
+        self._fired = 0  # how many of the script's events have been
+        self._accounts = {DEFAULT_ACCOUNT}
+        self._served = {name: self._serve(make(scenario.seed)) for name, make in dialects.items()}
+
+    @property
+    def venues(self) -> Mapping[str, Venue]:
+        return {name: served.venue for name, served in self._served.items()}
+
+    def default_account(self, venue: str) -> Account:
+        return self._served[venue].default
+
+    # -- life -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Let time run, from the first instant of the scenario."""
+        self._enter()
+        for stage in self._stages():
+            self.clock.on_step(stage.step)
+            stage.report_market()
+        for entry in self.scenario.status_page:
+            self.clock.at(entry.at_s, self._on_change)
+        self.clock.start()
+
+    def close(self) -> None:
+        """Stop time; what is still hanging is told to the truth as it stands."""
+        self.clock.catch_up()
+        for served in self._served.values():
+            served.venue.close()
+        self.clock.stop()
+
+    def changed(self) -> None:
+        """Rules were added or taken away from outside: judge anew who lets what through."""
+        for stage in self._stages():
+            stage.enter()
+        self._on_change()
+
+    # -- accounts ---------------------------------------------------------------------------------
+
+    def open_account(self, name: str | None = None) -> tuple[str, dict[str, Account]]:
+        """A fresh account on every venue, with the scenario's balances and positions.
+
+        Raises:
+            MockError: the name is taken.
+        """
+        self.clock.catch_up()
+        if name is None:
+            free = (f"client-{n}" for n in itertools.count(len(self._accounts)))
+            name = next(candidate for candidate in free if candidate not in self._accounts)
+        elif name in self._accounts:
+            raise MockError(f"name: account {name!r} exists; choose another or leave it out")
+        self._accounts.add(name)
+        return name, {venue: s.stage.open_account(name) for venue, s in self._served.items()}
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _serve(self, dialect: Dialect) -> _Served:
+        scenario = self.scenario
+        engine = Engine(
+            [
+                # On the wire an instrument has the venue's name; the scenario's key may carry a
+                # suffix, where two products share that name.
+                replace(to_instrument(spec, dialect.venue), symbol=spec.venue_symbol)
+                for spec in scenario.world.listed_on(dialect.venue)
+            ],
+            product=dialect.product,
+            seed=scenario.seed,
+            start_ms=scenario.t0_ms,
+            venue=dialect.venue,
+        )
+
+        def tell_truth(event: EngineEvent) -> None:
+            self.truth.engine_event(dialect.venue, event)
+
+        engine.listen(tell_truth, public_trades=False)
+        dialect.attach(engine)
+        stage = Stage(
+            venue=dialect.venue,
+            product=dialect.product,
+            engine=engine,
+            keys=KeyRing(seed=scenario.seed, venue=dialect.venue),
+            clock=self.clock,
+            script=self.script,
+            desk=self.desk,
+            truth=self.truth,
+        )
+        venue = Venue(
+            dialect=dialect,
+            stage=stage,
+            clock=self.clock,
+            desk=self.desk,
+            chance=self.chance,
+            truth=self.truth,
+            ordinals=self._ordinals,
+        )
+        return _Served(venue, stage, stage.open_account(DEFAULT_ACCOUNT))
+
+    def _stages(self) -> Sequence[Stage]:
+        """The venues whose product the scenario fails come last: their mode is the run's."""
+        scope = self.scenario.scope
+        stages = [served.stage for served in self._served.values()]
+        return sorted(stages, key=lambda stage: not scope or stage.product in scope)
+
+    def _enter(self) -> None:
+        """The script has come to an instant at which something changes."""
+        stages = self._stages()
+        for stage in stages:
+            stage.enter()
+        events = self.script.events
+        while self._fired < len(events) and events[self._fired].at_s <= self.clock.elapsed_s:
+            for stage in stages:
+                stage.fire(events[self._fired])
+            self._fired += 1
+        following = self.script.changes_after(self.clock.elapsed_s)
+        if following is not None:
+            self.clock.at(following, self._enter, first=True)
+        self._on_change()
+
+
+def check_rules(scenario: Scenario) -> None:
+    """Refuse what no mock could do: see `check_rule`."""
+    for phase in scenario.phases:
+        for rule in phase.faults:
+            problem = check_rule(rule)
+            if problem:
+                raise MockError(
+                    f"{scenario.scenario}: rule {rule.id} (line {rule.line}): {problem}"
+                )
+
+
+def check_rule(rule: FaultRule) -> str:
+    """What makes a rule impossible, in words; empty when it is fine.
+
+    A normal answer tells what the engine did, so it cannot be given for a write that the engine has
+    not made.
+    """
+    normal = rule.reply is None or rule.reply.is_normal
+    undone = rule.effect is not None and rule.effect.kind in ("none", "apply_after", "apply_share")
+    if rule.decides and normal and undone and rule.endpoints & WRITES:
+        return (
+            "effect: a normal answer (`reply: ok`) tells what the engine did, so it must be done; "
+            "use apply, apply_silently or {apply_then_void: 25s}, or another reply"
+        )
+    return ""

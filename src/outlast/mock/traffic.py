@@ -1,0 +1,253 @@
+"""Every request that reached the mock: a narrow table of all, and the whole of those that matter.
+
+Memory: 34 bytes a request for ever; besides, whole records of every request that may change an
+order (`WRITES`) and of the newest `reads_max` others. Of older writes the parameters are dropped.
+So a long run grows with the orders it sends, hardly with what it reads.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from outlast.mock.records import RequestRecord, Told
+
+__all__ = ["QUERIES", "WRITES", "Quiet", "Row", "Traffic", "settled_ms"]
+
+WRITES: Final = frozenset(
+    {"orders.create", "orders.amend", "orders.cancel", "orders.cancel_all", "orders.deadman"}
+)
+QUERIES: Final = frozenset({"orders.query", "orders.open", "fills.query"})
+"""The calls by which a client finds out what became of an order."""
+
+NEVER_ANSWERED: Final = frozenset({"hang", "dribble"})
+"""Replies that no client waits for to the end: what it knows, it knows from asking elsewhere."""
+
+_COMPLETE, _LIED, _BALANCES, _POSITIONS, _OPEN_ORDERS, _LIMITED, _BANNED, _DIALS = (
+    1 << bit for bit in range(8)
+)
+_PICTURE_FLAGS: Final = {
+    "balances": _BALANCES,
+    "positions": _POSITIONS,
+    "open_orders": _OPEN_ORDERS,
+}
+
+# Which answers show an account as a whole. Source: Binance USD-M futures docs, Account Information
+# V2/V3, Futures Account Balance, Position Information, Current All Open Orders; Binance spot docs,
+# Account information.
+_PICTURES_BY_PATH: Final = {
+    ("um", "account"): ("balances", "positions"),
+    ("um", "balance"): ("balances",),
+    ("um", "positionRisk"): ("positions",),
+    ("um", "openOrders"): ("open_orders",),
+    ("spot", "account"): ("balances",),
+    ("spot", "openOrders"): ("open_orders",),
+}
+_PICTURES_BY_ENDPOINT: Final = {
+    "account.balances": ("balances",),
+    "account.positions": ("positions",),
+    "orders.open": ("open_orders",),
+}
+
+
+class Row(NamedTuple):
+    """One request of the narrow table."""
+
+    arrived_ms: int
+    settled_ms: int
+    """When the client knew what it would ever know from the reply."""
+    state_ms: int
+    """Venue time of what the reply shows."""
+    ordinal: int
+    account: str | None
+    venue: str
+    product: str
+    endpoint: str
+    complete: bool
+    """The reply was an answer to the question, not an error, half a reply or none."""
+    lied: bool
+    pictures: tuple[str, ...]
+    limited: bool
+    banned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """A time in which the venue had asked not to be asked."""
+
+    account: str | None
+    venue: str
+    start_ms: int
+    end_ms: int
+    orders_only: bool
+    """The order counter was full, not the request weight: reads and cancels may go on."""
+    ordinal: int
+
+
+def settled_ms(record: RequestRecord) -> int:
+    """When the client knew all that the reply would ever tell it; for no reply, its arrival."""
+    if record.replied_ms is None or record.reply in NEVER_ANSWERED:
+        return record.arrived_ms
+    return record.replied_ms
+
+
+def state_ms(record: RequestRecord) -> int:
+    """Venue time of the state that the reply shows."""
+    if record.rendered_ms is not None:
+        return record.rendered_ms
+    # A body that drips for 45 s was written when it started to.
+    return settled_ms(record)
+
+
+def answers(record: RequestRecord) -> bool:
+    """True when the reply answers the question: success, or a proper "there is no such order"."""
+    return record.told is Told.OK or (record.told is Told.REFUSED and bool(record.told_absent))
+
+
+def pictures(record: RequestRecord) -> tuple[str, ...]:
+    """What the reply shows as a whole: `open_orders`, `positions`, `balances`."""
+    if record.told is not Told.OK:
+        return ()
+    if record.pictures:
+        return record.pictures
+    if record.endpoint == "orders.open" and record.params.get("symbol"):
+        return ()  # one symbol is not the whole
+    if record.path and record.venue.startswith("binance"):
+        if record.method not in ("", "GET"):
+            return ()
+        return _PICTURES_BY_PATH.get((record.product, record.path.rsplit("/", 1)[-1]), ())
+    return _PICTURES_BY_ENDPOINT.get(record.endpoint, ())
+
+
+class Traffic:
+    """The requests of all accounts of one run."""
+
+    def __init__(self, *, reads_max: int) -> None:
+        assert reads_max >= 0
+        self._kinds: dict[tuple[str | None, str, str, str], int] = {}
+        self._kind = array("H")
+        self._flags = array("B")
+        self._arrived = array("q")
+        self._settled = array("q")
+        self._state = array("q")
+        self._ordinal = array("q")
+        self._writes: list[RequestRecord] = []
+        self._reads: deque[RequestRecord] = deque(maxlen=reads_max)
+        self._recent_writes: deque[RequestRecord] = deque()
+        self._reads_max = reads_max
+        self.quiets: list[Quiet] = []
+
+    def __len__(self) -> int:
+        """How many requests arrived."""
+        return len(self._arrived)
+
+    def note(self, record: RequestRecord) -> None:
+        """Take one settled request. From here on the record belongs to the truth."""
+        key = (record.account, record.venue, record.product, record.endpoint)
+        self._kind.append(self._kinds.setdefault(key, len(self._kinds)))
+        self._flags.append(_flags(record))
+        self._arrived.append(record.arrived_ms)
+        self._settled.append(settled_ms(record))
+        self._state.append(state_ms(record))
+        self._ordinal.append(record.ordinal)
+        if record.retry_after_s is not None and (record.limited or record.status in (418, 429)):
+            self._be_quiet(record, record.retry_after_s)
+        if record.endpoint in WRITES:
+            self._writes.append(record)
+            self._recent_writes.append(record)
+            if len(self._recent_writes) > self._reads_max:
+                self._recent_writes.popleft().params = {}
+        else:
+            self._reads.append(record)
+
+    def _be_quiet(self, record: RequestRecord, retry_after_s: float) -> None:
+        start = settled_ms(record)
+        quiet = Quiet(
+            account=record.account,
+            venue=record.venue,
+            start_ms=start,
+            end_ms=start + round(retry_after_s * 1000),
+            # -1015 is the order counter alone. Source: Binance USD-M futures docs, Error Codes.
+            orders_only=record.code == "-1015",
+            ordinal=record.ordinal,
+        )
+        last = self.quiets[-1] if self.quiets else None
+        if (
+            last is not None
+            and (last.account, last.venue, last.orders_only)
+            == (quiet.account, quiet.venue, quiet.orders_only)
+            and last.start_ms <= quiet.start_ms
+            and quiet.end_ms <= last.end_ms
+        ):
+            return  # the same wait, told once more
+        self.quiets.append(quiet)
+
+    def rows(self, account: str | None = None) -> Iterator[Row]:
+        """All requests of `account` and those of nobody in particular; of everybody for None.
+
+        In the order in which they were settled, not in that of their arrival.
+        """
+        kinds = list(self._kinds)
+        for index, kind in enumerate(self._kind):
+            whose, venue, product, endpoint = kinds[kind]
+            if account is not None and whose not in (None, account):
+                continue
+            flags = self._flags[index]
+            shown = (
+                tuple(name for name, flag in _PICTURE_FLAGS.items() if flags & flag)
+                if flags & (_BALANCES | _POSITIONS | _OPEN_ORDERS)
+                else ()
+            )
+            yield Row(
+                self._arrived[index],
+                self._settled[index],
+                self._state[index],
+                self._ordinal[index],
+                whose,
+                venue,
+                product,
+                endpoint,
+                bool(flags & _COMPLETE),
+                bool(flags & _LIED),
+                shown,
+                bool(flags & (_LIMITED | _DIALS)),
+                bool(flags & (_BANNED | _DIALS)),
+            )
+
+    def writes(self, account: str | None = None) -> list[RequestRecord]:
+        """The requests that may change orders, in the order of their arrival."""
+        mine = (r for r in self._writes if account is None or r.account in (None, account))
+        return sorted(mine, key=attrgetter("arrived_ms", "ordinal"))
+
+    def kept(self) -> list[RequestRecord]:
+        """All records that are still whole, in the order of their arrival."""
+        return sorted([*self._writes, *self._reads], key=attrgetter("arrived_ms", "ordinal"))
+
+    def accounts(self) -> list[str]:
+        """The accounts that sent anything."""
+        return sorted({key[0] for key in self._kinds if key[0] is not None})
+
+    def venues(self, account: str | None = None) -> list[str]:
+        """The venues that `account` sent anything to."""
+        return sorted({key[1] for key in self._kinds if account is None or key[0] == account})
+
+
+def _flags(record: RequestRecord) -> int:
+    flags = 0
+    if answers(record):
+        flags |= _COMPLETE
+    if record.lied:
+        flags |= _LIED
+    for name in pictures(record):
+        flags |= _PICTURE_FLAGS.get(name, 0)
+    if record.limited == "429":
+        flags |= _LIMITED
+    elif record.limited == "418":
+        flags |= _LIMITED | _BANNED
+    elif record.limited is not None:
+        flags |= _DIALS
+    return flags

@@ -1,0 +1,393 @@
+"""The truth of one run: what was asked, what was told, what really happened.
+
+The pipeline reports everything as it happens, in venue time; the truth never reads a clock, never
+asks a bot, and decides nothing. Intents, verdict and scorecard are computed from it on demand, for
+any client in any language. The JSON documents are described in `docs/mock.md` and carry `VERSION`.
+
+Memory: see `traffic.py` for requests; besides about 1 kB an engine order, 100 bytes a change of a
+position or balance, and one entry a change of phase, price (by 0.1 %, or a minute) or lie.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from outlast.mock.belief import Belief
+from outlast.mock.conditions import Conditions, Dial, Quote, utc
+from outlast.mock.engine.events import EngineEvent, OrderSnapshot
+from outlast.mock.history import AccountHistory, History, OrderHistory
+from outlast.mock.intents import Intent, Unknown, track, unknowns
+from outlast.mock.records import RequestRecord, Told
+from outlast.mock.scenario.defaults import to_instrument
+from outlast.mock.scenario.model import Scenario
+from outlast.mock.scorecard import scorecard
+from outlast.mock.traffic import Traffic, settled_ms, state_ms
+from outlast.mock.verdict import judge
+
+__all__ = ["VERSION", "Truth"]
+
+VERSION: Final = 1
+"""Of the JSON documents of truth, requests and verdict; it grows when a field changes meaning."""
+
+
+class Truth:
+    """Everything the mock saw of one run. `history`, `traffic` and `conditions` are its parts."""
+
+    def __init__(self, scenario: Scenario, *, reads_max: int = 20_000) -> None:
+        """Begin an empty truth; `reads_max` whole records of reads are kept for `requests_json`."""
+        self.scenario = scenario
+        self.history = History()
+        self.traffic = Traffic(reads_max=reads_max)
+        self.conditions = Conditions()
+        self.now_ms = scenario.t0_ms
+        """The latest venue time that anything was reported for: the end of the run so far."""
+        self._absent: dict[str, dict[tuple[str, str], array[int]]] = {}
+        self._changes = 0
+        self._intents: dict[str, tuple[int, list[Intent]]] = {}
+
+    # -- reports of the pipeline --------------------------------------------------------------
+
+    def advance(self, at_ms: int) -> None:
+        """The run has come as far as `at_ms`, whether anything happened or not."""
+        self.now_ms = max(self.now_ms, at_ms)
+        self._changes += 1
+
+    def open_account(
+        self,
+        at_ms: int,
+        venue: str,
+        account: str,
+        *,
+        balances: Mapping[str, Decimal],
+        positions: Mapping[str, Decimal],
+        orders: Iterable[OrderSnapshot] = (),
+    ) -> None:
+        """An account begins with these totals, signed positions and resting orders."""
+        self.advance(at_ms)
+        self.history.open_account(
+            at_ms, venue, account, balances=balances, positions=positions, orders=orders
+        )
+
+    def request(self, record: RequestRecord) -> None:
+        """One request is settled: its reply has left, or will never leave.
+
+        Report each once; at the end of a run those still hanging too (`replied_ms` None). The
+        record belongs to the truth from here on, but `order_ids` and `landed` may still be set when
+        a queued request lands.
+        """
+        at_ms = settled_ms(record)
+        self.advance(max(record.arrived_ms, record.replied_ms or 0))
+        self.traffic.note(record)
+        shown = set(record.shown)
+        if record.endpoint == "orders.create" and record.told is Told.OK:
+            shown.update(record.order_ids)
+        for order_id in sorted(shown):
+            self.history.show(record.venue, order_id, at_ms, state_ms(record))
+        for name in record.told_absent:
+            mine = self._absent.setdefault(record.account or "", {})
+            mine.setdefault((record.venue, name), array("q")).append(state_ms(record))
+
+    def engine_event(self, venue: str, event: EngineEvent) -> None:
+        """One event of a venue's engine, at the latest when the venue reports it."""
+        self.history.take(venue, event)
+        self._changes += 1
+
+    def shown(self, at_ms: int, venue: str, order_ids: Iterable[int]) -> None:
+        """A stream has told the owner of these orders how they stand."""
+        self.advance(at_ms)
+        for order_id in order_ids:
+            self.history.show(venue, order_id, at_ms, at_ms)
+
+    def voided(self, at_ms: int, venue: str, order_id: int) -> None:
+        """An accepted order has vanished without an event (`apply_then_void`)."""
+        self.advance(at_ms)
+        self.history.void(venue, order_id, at_ms)
+
+    def willing(self, at_ms: int, account: str, yes: bool) -> None:
+        """Whether the venue would now let the next exit of `account` through to the engine.
+
+        Report it after the reply to each exit and at each change of what the scenario does.
+        """
+        self.advance(at_ms)
+        self.conditions.be_willing(at_ms, account, yes=yes)
+
+    def connect(
+        self, at_ms: int, kind: str, outcome: str, *, venue: str = "", account: str | None = None
+    ) -> None:
+        """One dial: `kind` is the endpoint class (`ws.market.connect`) or `http`; `outcome` is
+        `accepted`, `refused` (by the scenario) or `banned` (too many dials)."""
+        self.advance(at_ms)
+        self.conditions.dialled(Dial(at_ms, kind, outcome, venue, account))
+
+    def phase(self, at_ms: int, name: str, *, mode: str = "") -> None:
+        """A phase begins; `mode` is the engine's mode in it. Report each change of mode too."""
+        self.advance(at_ms)
+        self.conditions.phases.put(at_ms, name)
+        if mode:
+            self.conditions.modes.put(at_ms, mode)
+
+    def lies(self, at_ms: int, what: Iterable[str], *, venue: str = "") -> None:
+        """From now on exactly `what` is not the truth; empty: all is true again.
+
+        Words: `balances:zero` `balances:empty` `balances:stale`, `positions:zero`
+        `positions:stale`, `mark:frozen` `mark:shifted`, `book` or `book:<symbol>` (the book that
+        clients can get is not the engine's). `venue` "" means every venue.
+        """
+        self.advance(at_ms)
+        self.conditions.lie(at_ms, [what] if isinstance(what, str) else what, venue)
+
+    def market(
+        self,
+        at_ms: int,
+        symbol: str,
+        venue_price: Decimal,
+        peer_price: Decimal,
+        mark: Decimal | None,
+        *,
+        venue: str = "",
+    ) -> None:
+        """The price here, at the peers (undisturbed) and the mark; None on spot.
+
+        Report it about once a second and before every `orders.create`; what did not move is not
+        kept.
+        """
+        self.advance(at_ms)
+        self.conditions.quote(at_ms, venue, symbol, Quote(venue_price, peer_price, mark))
+
+    # -- what follows from it -----------------------------------------------------------------
+
+    def accounts(self) -> list[str]:
+        """The accounts to judge: those that sent anything, or all when none did."""
+        return self.traffic.accounts() or self.history.accounts()
+
+    def intents(self, account: str) -> list[Intent]:
+        """The intents of `account`, oldest first."""
+        known = self._intents.get(account)
+        if known is None or known[0] != self._changes:
+            tracked = track(self.traffic.writes(account), self.history.of(account))
+            known = self._intents[account] = (self._changes, tracked)
+        return known[1]
+
+    def unknowns(self, account: str) -> list[Unknown]:
+        """The sends of `account` whose reply left their fate open."""
+        return unknowns(self.intents(account), self._absent.get(account, {}))
+
+    def absent_times(self, account: str, venue: str, client_order_id: str) -> Sequence[int]:
+        """When complete answers told `account` that there is no order of this client order id."""
+        return self._absent.get(account, {}).get((venue, client_order_id), ())
+
+    def lost(self, account: str) -> list[OrderHistory]:
+        """The orders that were live or filled and that the client was never shown.
+
+        An order that a triggered one became is known when either was shown after that.
+        """
+        return [
+            order
+            for history in self.history.of(account)
+            for order in history.orders.values()
+            if order.existed and not order.vanished and not _known(order, history)
+        ]
+
+    def spelled(self, venue: str, symbol: str) -> str:
+        """The scenario's key for `symbol` as a wire or a unified notation spells it."""
+        instruments = self.scenario.world.instruments
+        if symbol in instruments:
+            return symbol
+        plain = symbol.split(":", maxsplit=1)[0].replace("/", "")
+        listed = self.scenario.world.listed_on(venue) if venue else instruments.values()
+        for spec in listed:
+            if spec.venue_symbol in (symbol, plain):
+                return spec.symbol
+        return symbol
+
+    def qty_step(self, venue: str, symbol: str) -> Decimal:
+        """The smallest difference of two quantities of `symbol`; zero for one not listed."""
+        spec = self.scenario.world.instruments.get(symbol)
+        return Decimal(0) if spec is None else to_instrument(spec, venue).qty_step
+
+    def verdict(
+        self, belief: Mapping[str, Any] | None = None, *, account: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The scenario's `expect`, judged: `[{"invariant", "holds", "evidence"}]`, in its order.
+
+        All accounts that took part are judged, or only `account`.
+
+        Raises:
+            BeliefError: the belief is not of the documented shape.
+        """
+        return judge(self, Belief.read(belief), account=account)
+
+    def scorecard(self, account: str, belief: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The measures of one account, as `docs/mock.md` describes them."""
+        Belief.read(belief)  # a wrong belief is told, though no measure is taken from it
+        return scorecard(self, account)
+
+    # -- JSON ---------------------------------------------------------------------------------
+
+    def verdict_json(self, belief: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The document of `GET /_outlast/verdict`."""
+        return {
+            "version": VERSION,
+            "scenario": self.scenario.scenario,
+            "seed": self.scenario.seed,
+            "at": utc(self.now_ms),
+            "verdict": self.verdict(belief),
+            "scorecards": {account: self.scorecard(account) for account in self.accounts()},
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `GET /_outlast/truth`."""
+        conditions = self.conditions
+        venues: dict[str, Any] = {}
+        for history in self.history.all():
+            accounts = venues.setdefault(history.venue, {"accounts": {}})["accounts"]
+            accounts[history.account] = _account_json(history, self.now_ms)
+        for name, entry in venues.items():
+            entry["lies"] = list(conditions.lies_at(self.now_ms, name))
+        return {
+            "version": VERSION,
+            "scenario": self.scenario.scenario,
+            "seed": self.scenario.seed,
+            "at_ms": self.now_ms,
+            "at": utc(self.now_ms),
+            "phase": conditions.phases.last(""),
+            "mode": conditions.modes.last("online"),
+            "venues": venues,
+            "intents": {
+                account: [_intent_json(intent) for intent in self.intents(account)]
+                for account in self.accounts()
+            },
+            "connects": [
+                {"at_ms": d.at_ms, "kind": d.kind, "outcome": d.outcome, "venue": d.venue}
+                for d in conditions.dials
+            ],
+        }
+
+    def requests_json(self, endpoint: str | None = None) -> dict[str, Any]:
+        """The document of `GET /_outlast/requests`; `endpoint` keeps one class of them."""
+        kept = self.traffic.kept()
+        return {
+            "version": VERSION,
+            "total": len(self.traffic),
+            "kept": len(kept),
+            "requests": [_record_json(r) for r in kept if endpoint in (None, r.endpoint)],
+        }
+
+
+def _known(order: OrderHistory, history: AccountHistory) -> bool:
+    if order.shown_ms is not None:
+        return True
+    parent = history.orders.get(order.triggered_from or 0)
+    newest = None if parent is None else parent.shown_state_ms
+    return newest is not None and newest >= order.created_ms
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount:f}"
+
+
+def _account_json(history: AccountHistory, now_ms: int) -> dict[str, Any]:
+    return {
+        "opened_ms": history.opened_ms,
+        "orders": [_order_json(order) for order in history.orders.values()],
+        "fills": [
+            {
+                "execution_id": fill.execution_id,
+                "order_id": fill.order_id,
+                "symbol": fill.symbol,
+                "side": fill.side.value,
+                "price": _text(fill.price),
+                "qty": _text(fill.qty),
+                "fee": _text(fill.fee),
+                "fee_currency": fill.fee_currency,
+                "realised_pnl": _text(fill.realised_pnl),
+                "is_maker": fill.is_maker,
+                "at_ms": fill.at_ms,
+                "visible_ms": fill.visible_ms,
+            }
+            for fill in history.fills
+        ],
+        "positions": {s: _text(q) for s, q in history.open_positions(now_ms).items()},
+        "balances": {
+            currency: _text(tracked.true.at(now_ms, Decimal(0)))
+            for currency, tracked in sorted(history.balances.items())
+        },
+    }
+
+
+def _order_json(order: OrderHistory) -> dict[str, Any]:
+    return {
+        "client_order_id": order.client_order_id,
+        "order_id": order.order_id,
+        "symbol": order.symbol,
+        "side": order.side,
+        "type": order.type,
+        "qty": _text(order.qty),
+        "price": _text(order.price),
+        "reduces": order.reduces,
+        "status": order.status.value,
+        "filled_qty": _text(order.filled_qty),
+        "end_reason": order.end_reason,
+        "created_ms": order.created_ms,
+        "changed_ms": order.changed_ms,
+        "ended_ms": order.ended_ms,
+        "voided_ms": order.voided_ms,
+        "shown_ms": order.shown_ms,
+        "triggered_from": order.triggered_from,
+        "from_the_start": order.from_the_start,
+    }
+
+
+def _intent_json(intent: Intent) -> dict[str, Any]:
+    return {
+        "venue": intent.venue,
+        "asks": intent.describe(),
+        "client_order_ids": _distinct(send.facts.client_order_id for send in intent.sends),
+        "reduces": intent.facts.reduces,
+        "first_ms": intent.sends[0].at_ms,
+        "told_ms": intent.told_ms(),
+        "attempts": len(intent.sends),
+        "requests": [send.record.ordinal for send in intent.sends],
+        "orders": [order.order_id for order in intent.orders],
+        "duplicates": [order.order_id for order in intent.duplicates()],
+    }
+
+
+def _distinct(names: Iterable[str]) -> Sequence[str]:
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _record_json(record: RequestRecord) -> dict[str, Any]:
+    return {
+        "ordinal": record.ordinal,
+        "venue": record.venue,
+        "product": record.product,
+        "endpoint": record.endpoint,
+        "transport": record.transport,
+        "account": record.account,
+        "method": record.method,
+        "path": record.path,
+        "params": dict(record.params),
+        "symbol": record.symbol,
+        "arrived_ms": record.arrived_ms,
+        "replied_ms": record.replied_ms,
+        "phase": record.phase,
+        "rule": record.rule,
+        "reply": record.reply,
+        "status": record.status,
+        "code": record.code,
+        "told": record.told.value,
+        "effect": record.effect,
+        "landed": record.landed.value,
+        "limited": record.limited,
+        "retry_after_s": record.retry_after_s,
+        "weight": record.weight,
+        "order_ids": list(record.order_ids),
+        "shown": list(record.shown),
+        "asked_ids": list(record.asked_ids),
+        "told_absent": list(record.told_absent),
+        "lied": record.lied,
+    }

@@ -1,0 +1,179 @@
+"""Invariants about knowing: the client's picture at the end, and the evidence it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Final
+
+from outlast.mock.belief import OPEN, BeliefError, VenueBelief, same_status
+from outlast.mock.engine.model import OrderStatus
+from outlast.mock.history import AccountHistory, OrderHistory, Tracked
+from outlast.mock.verdict.case import Argument, Case, Judgement, Offence, judged
+
+__all__ = ["evidence_complete", "reconciled_by_end"]
+
+ZERO: Final = Decimal(0)
+SETTLE_MS: Final = 10_000
+"""What changed this shortly before the end could not be read any more."""
+
+
+# --- reconciled_by_end ---------------------------------------------------------------------------
+
+
+def reconciled_by_end(case: Case, _argument: Argument) -> Judgement:
+    """By the end the client knows its orders, positions and balances as they truly are.
+
+    On a venue that the belief speaks of, what it says is compared exactly with the truth as the
+    venue reports it at the end. On the others: after the last change of each, the client got a true
+    and complete answer about it, that is about each changed order or the list of open orders, about
+    the positions, and about the balances. Not asked for is a change that the venue does not report
+    yet (`fills_delay`), or one in the last ten seconds; nothing changed needs no answer.
+    """
+    offences: list[Offence] = []
+    compared = []
+    for history in case.truth.history.of(case.account):
+        belief = _belief_of(case, history.venue)
+        if belief is None:
+            offences += _unread(case, history)
+        else:
+            compared.append(history.venue)
+            offences += _differences(case, history, belief)
+    if compared:
+        return judged(offences, f"the belief equals the truth on {', '.join(compared)}")
+    return judged(offences, "after every change the client got a true and complete answer about it")
+
+
+def _belief_of(case: Case, venue: str) -> VenueBelief | None:
+    """What the bot believes of `venue`; None when it says nothing of it."""
+    belief = case.belief
+    if belief is None:
+        return None
+    if venue in belief.venues:
+        return belief.venues[venue]
+    if belief.anywhere == VenueBelief():
+        return None
+    talked_to = case.truth.traffic.venues(case.account) or list(case.scenario.venues)
+    if len(talked_to) > 1:
+        raise BeliefError(
+            "belief: orders, positions and balances name no venue, but the bot traded on "
+            f"{', '.join(talked_to)}; put them under `venues`, keyed by venue"
+        )
+    return belief.anywhere if talked_to == [venue] else None
+
+
+def _differences(case: Case, history: AccountHistory, belief: VenueBelief) -> Iterator[Offence]:
+    if belief.orders is not None:
+        yield from _order_differences(case, history, belief.orders)
+    if belief.positions is not None:
+        believed = {case.truth.spelled(history.venue, s): q for s, q in belief.positions.items()}
+        yield from _amount_differences(case, "position of", believed, history.positions)
+    if belief.balances is not None:
+        yield from _amount_differences(case, "balance of", belief.balances, history.balances)
+
+
+def _order_differences(
+    case: Case, history: AccountHistory, believed: Mapping[str, str]
+) -> Iterator[Offence]:
+    end = case.end_ms
+    # An id is unique among open orders only; the newest namesake is the one that is meant.
+    newest = {order.client_order_id or str(order.order_id): order for order in _in_order(history)}
+    for name, order in newest.items():
+        true = "absent" if order.vanished else _word(order.status)
+        said = believed.get(name, believed.get(str(order.order_id)))
+        if order.visible_ms > end:
+            continue  # the venue itself does not say so yet
+        if said is None:
+            if order.existed and not order.vanished:
+                yield Offence(end, None, f"the belief does not know {order}")
+        elif not same_status(said, true):
+            yield Offence(end, None, f"the belief has {name} as {said!r}, in truth {order}")
+    ids = {str(order.order_id) for order in history.orders.values()}
+    for name, said in sorted(believed.items()):
+        if name not in newest and name not in ids and said not in ("absent", "rejected"):
+            yield Offence(end, None, f"the belief has {name} as {said!r}; no such order exists")
+
+
+def _in_order(history: AccountHistory) -> list[OrderHistory]:
+    return sorted(history.orders.values(), key=lambda order: (order.created_ms, order.order_id))
+
+
+def _word(status: OrderStatus) -> str:
+    return OPEN if status in (OrderStatus.NEW, OrderStatus.UNTRIGGERED) else status.value
+
+
+def _amount_differences(
+    case: Case, what: str, believed: Mapping[str, Decimal], tracked: Mapping[str, Tracked]
+) -> Iterator[Offence]:
+    for name in sorted({*believed, *tracked}):
+        said = believed.get(name, ZERO)
+        true = tracked[name].reported.at(case.end_ms, ZERO) if name in tracked else ZERO
+        if said != true:
+            text = f"the belief has a {what} {name} of {said:f}, in truth it is {true:f}"
+            yield Offence(case.end_ms, None, text)
+
+
+def _unread(case: Case, history: AccountHistory) -> Iterator[Offence]:
+    """What changed in the account and was not truly and completely answered afterwards."""
+    due = case.end_ms - SETTLE_MS
+    newest = _newest_pictures(case, history.venue)
+    listed = newest.get("open_orders", -1)
+    for order in history.orders.values():
+        changed = order.voided_ms if order.vanished else order.visible_ms
+        quiet = order.from_the_start and order.visible_ms <= history.opened_ms
+        never_mattered = not order.existed or (order.vanished and order.shown_ms is None)
+        if changed is None or changed > due or quiet or never_mattered:
+            continue
+        known = max(order.shown_state_ms or -1, listed)
+        if order.vanished:
+            absent = case.truth.absent_times(case.account, history.venue, order.client_order_id)
+            known = max([listed, *absent])
+        if known < changed:
+            yield Offence(changed, None, f"no answer after its last change: {order}")
+    for what, tracked in (("positions", history.positions), ("balances", history.balances)):
+        for name, quantity in sorted(tracked.items()):
+            since = quantity.reported.since(due)
+            if since is None or since <= history.opened_ms or newest.get(what, -1) >= since:
+                continue
+            value = quantity.reported.at(due, ZERO)
+            text = f"no true and complete answer about {what} after {name} became {value:f}"
+            yield Offence(since, None, text)
+
+
+def _newest_pictures(case: Case, venue: str) -> dict[str, int]:
+    """By picture: venue time of the newest true and complete one that the client got."""
+    newest: dict[str, int] = {}
+    for row in case.truth.traffic.rows(case.account):
+        if row.venue == venue and row.complete and not row.lied:
+            for picture in row.pictures:
+                newest[picture] = max(newest.get(picture, -1), row.state_ms)
+    return newest
+
+
+# --- evidence_complete ---------------------------------------------------------------------------
+
+
+def evidence_complete(case: Case, _argument: Argument) -> Judgement:
+    """The bot's journal has a verified chain and one record of every request that arrived here.
+
+    More requests than arrived are fine: some never left the bot's house.
+    """
+    journal = None if case.belief is None else case.belief.journal
+    if journal is None:
+        return Judgement(holds=False, evidence="no journal was handed in")
+    arrived = sum(1 for _row in case.truth.traffic.rows(case.account))
+    problems = []
+    if not journal.verified:
+        problems.append("the chain of the journal was not verified")
+    if journal.doubled:
+        problems.append(f"{journal.doubled} requests are journaled more than once")
+    if journal.requests < arrived:
+        problems.append(f"{journal.requests} requests are journaled and {arrived} arrived")
+    if journal.records < journal.requests:
+        problems.append(f"{journal.records} records cannot hold {journal.requests} requests")
+    if problems:
+        return Judgement(holds=False, evidence="; ".join(problems))
+    return Judgement(
+        holds=True,
+        evidence=f"verified, {journal.requests} requests journaled, {arrived} arrived",
+    )

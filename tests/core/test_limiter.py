@@ -1,0 +1,376 @@
+import math
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from outlast.core.limiter import CounterSpec, Granted, Limiter, Wait
+from outlast.errors import ConfigurationError
+from outlast.wire import Cost, Lane
+
+NOON = 1_760_011_200.0  # the start of a minute, an hour and of every window used here
+SPOT = CounterSpec("weight_1m", 60, 6000)
+ORDERS_10S = CounterSpec("orders_10s", 10, 50)
+SAFETY, RECONCILE, TRADE, DATA = Lane
+
+
+def weight(units: int) -> tuple[Cost, ...]:
+    return (Cost("weight_1m", units),)
+
+
+def fill(limiter: Limiter, lane: Lane, start: float, counter: str = "weight_1m") -> int:
+    """Take units one by one, as fast as the bursts allow; return how many there were."""
+    taken, now = 0, start
+    while isinstance(verdict := limiter.try_take((Cost(counter, 1),), lane, now), Granted) or (
+        verdict.until_server_s < now + 1.1
+    ):
+        if isinstance(verdict, Granted):
+            taken += 1
+        else:
+            now = verdict.until_server_s
+    return taken
+
+
+# Lanes.
+
+
+def test_each_lane_has_its_share_and_the_last_of_it_is_for_safety():
+    limiter = Limiter([SPOT])
+    filled = [fill(limiter, lane, NOON + 5) for lane in (DATA, TRADE, RECONCILE, SAFETY)]
+    assert filled == [3600, 1500, 300, 480]
+    assert limiter.used("weight_1m", NOON + 30) == 5880
+
+
+def test_a_flood_of_data_leaves_480_cancels():
+    limiter = Limiter([SPOT])
+    fill(limiter, DATA, NOON + 5)
+    fill(limiter, TRADE, NOON + 10)
+    fill(limiter, RECONCILE, NOON + 15)
+    assert all(
+        isinstance(limiter.try_take(weight(1), SAFETY, NOON + 20), Granted) for _ in range(480)
+    )
+
+
+def test_bursts_are_capped_at_a_quarter_per_second_but_not_for_safety():
+    limiter = Limiter([SPOT])
+    for _ in range(15):
+        assert isinstance(limiter.try_take(weight(100), DATA, NOON + 5.5), Granted)
+    verdict = limiter.try_take(weight(1), DATA, NOON + 5.6)
+    assert isinstance(verdict, Wait)
+    assert NOON + 6 <= verdict.until_server_s <= NOON + 6.001
+    assert isinstance(limiter.try_take(weight(1), SAFETY, NOON + 5.6), Granted)
+    assert isinstance(limiter.try_take(weight(1), DATA, verdict.until_server_s), Granted)
+
+
+def test_one_request_heavier_than_a_burst_still_passes_alone():
+    limiter = Limiter([CounterSpec("weight_1m", 60, 400)])
+    assert isinstance(limiter.try_take(weight(150), DATA, NOON + 5), Granted)
+    assert isinstance(limiter.try_take(weight(1), DATA, NOON + 5), Wait)
+
+
+@pytest.mark.parametrize("limit", range(1, 60))
+def test_small_limits_keep_a_unit_for_safety_and_never_shut_a_lane_out(limit):
+    def room(*lanes: Lane) -> list[int]:
+        limiter = Limiter([CounterSpec("n", 1, limit)], clock_doubt_s=0)
+        return [fill(limiter, lane, NOON, "n") for lane in lanes]
+
+    for lane in Lane:
+        assert 1 <= room(lane)[0] <= limit
+    if limit > 1:
+        assert room(RECONCILE, SAFETY)[1] >= 1
+
+
+# Windows.
+
+
+def test_a_window_turns_by_the_venues_clock_not_by_the_first_request():
+    limiter = Limiter([ORDERS_10S], clock_doubt_s=0)
+    cost = (Cost("orders_10s", 12),)
+    for second in (6, 7, 8):
+        assert isinstance(limiter.try_take(cost, TRADE, NOON + second), Granted)
+    verdict = limiter.try_take(cost, TRADE, NOON + 9)
+    assert isinstance(verdict, Wait)
+    assert verdict.counter == "orders_10s"
+    assert NOON + 10 <= verdict.until_server_s <= NOON + 10.001
+    assert isinstance(limiter.try_take(cost, TRADE, verdict.until_server_s), Granted)
+    assert limiter.used("orders_10s", NOON + 10.5) == 12
+    assert limiter.window_end("orders_10s", NOON + 10.5) == NOON + 20
+
+
+def test_what_leaves_near_a_boundary_is_charged_to_both_windows():
+    limiter = Limiter([ORDERS_10S], clock_doubt_s=1.0)
+    limiter.try_take((Cost("orders_10s", 10),), TRADE, NOON + 9.5)
+    assert limiter.used("orders_10s", NOON + 9.9) == 10
+    assert limiter.used("orders_10s", NOON + 11) == 10
+    assert limiter.used("orders_10s", NOON + 20) == 0
+
+
+def test_just_after_a_boundary_the_old_window_must_have_room_too():
+    limiter = Limiter([ORDERS_10S], clock_doubt_s=1.0)
+    assert fill(limiter, SAFETY, NOON + 5, "orders_10s") == 49
+    verdict = limiter.try_take((Cost("orders_10s", 2),), SAFETY, NOON + 10.3)
+    assert isinstance(verdict, Wait)
+    assert NOON + 11 <= verdict.until_server_s <= NOON + 11.001
+    assert isinstance(limiter.try_take((Cost("orders_10s", 2),), SAFETY, NOON + 11.1), Granted)
+
+
+def test_without_room_in_the_next_window_the_end_of_this_one_waits():
+    limiter = Limiter([CounterSpec("n", 5, 10)], clock_doubt_s=1.0)
+    limiter.try_take((Cost("n", 8),), SAFETY, NOON + 4.5)
+    verdict = limiter.try_take((Cost("n", 8),), SAFETY, NOON + 4.6)
+    assert isinstance(verdict, Wait)
+    assert isinstance(limiter.try_take((Cost("n", 8),), SAFETY, NOON + 5.5), Wait)
+    assert isinstance(limiter.try_take((Cost("n", 8),), SAFETY, NOON + 11.01), Granted)
+
+
+def test_windows_nobody_used_are_skipped():
+    limiter = Limiter([SPOT])
+    fill(limiter, SAFETY, NOON + 5)
+    assert limiter.used("weight_1m", NOON + 3600) == 0
+    assert isinstance(limiter.try_take(weight(1000), TRADE, NOON + 3600), Granted)
+
+
+def test_a_clock_set_back_a_little_does_not_reopen_the_old_window():
+    limiter = Limiter([ORDERS_10S], clock_doubt_s=1.0)
+    fill(limiter, SAFETY, NOON + 12, "orders_10s")
+    assert isinstance(limiter.try_take((Cost("orders_10s", 2),), SAFETY, NOON + 9.8), Wait)
+
+
+def test_a_clock_that_was_an_hour_ahead_blocks_for_a_window_not_for_an_hour():
+    limiter = Limiter([SPOT])
+    fill(limiter, SAFETY, NOON + 3605)
+    verdict = limiter.try_take(weight(1000), SAFETY, NOON + 5)
+    assert isinstance(verdict, Wait)
+    assert verdict.until_server_s <= NOON + 61.001
+    assert isinstance(limiter.try_take(weight(1000), SAFETY, verdict.until_server_s), Granted)
+
+
+# Costs.
+
+
+def test_all_counters_or_none():
+    limiter = Limiter([SPOT, ORDERS_10S])
+    costs = (Cost("weight_1m", 5), Cost("orders_10s", 12))
+    for second in (2, 3, 4):
+        assert isinstance(limiter.try_take(costs, TRADE, NOON + second), Granted)
+    assert isinstance(limiter.try_take(costs, TRADE, NOON + 5), Wait)
+    assert limiter.used("weight_1m", NOON + 5) == 15
+
+
+def test_one_counter_named_twice_is_checked_for_the_sum():
+    limiter = Limiter([CounterSpec("n", 10, 10)])
+    assert isinstance(limiter.try_take((Cost("n", 5), Cost("n", 5)), TRADE, NOON + 5), Wait)
+    assert isinstance(limiter.try_take((Cost("n", 4), Cost("n", 4)), TRADE, NOON + 5), Granted)
+    assert limiter.used("n", NOON + 5) == 8
+
+
+def test_what_costs_nothing_never_waits():
+    limiter = Limiter([SPOT])
+    limiter.observe({"weight_1m": 9_999}, NOON + 5)
+    assert isinstance(limiter.try_take(weight(0), DATA, NOON + 6), Granted)
+    assert isinstance(limiter.try_take((), DATA, NOON + 6), Granted)
+
+
+def test_a_cost_above_a_lanes_share_can_never_be_granted_and_says_so():
+    limiter = Limiter([CounterSpec("weight_1m", 60, 200)])
+    assert limiter.try_take(weight(121), DATA, NOON) == Wait(math.inf, "weight_1m")
+    assert isinstance(limiter.try_take(weight(121), RECONCILE, NOON), Granted)
+
+
+def test_a_counter_nobody_declared_is_a_mistake_that_names_it():
+    with pytest.raises(ConfigurationError, match=r"'orders_1d' is not mirrored.*weight_1m"):
+        Limiter([SPOT]).try_take((Cost("orders_1d", 1),), TRADE, NOON)
+
+
+# What the venue says.
+
+
+def test_a_header_raises_the_mirror_for_this_window_and_never_lowers_it():
+    limiter = Limiter([SPOT])
+    limiter.observe({"weight_1m": 5_390, "weight_1s": 3}, NOON + 20)
+    assert isinstance(limiter.try_take(weight(20), RECONCILE, NOON + 21), Wait)
+    assert isinstance(limiter.try_take(weight(20), SAFETY, NOON + 21), Granted)
+    limiter.observe({"weight_1m": 12}, NOON + 22)
+    assert limiter.used("weight_1m", NOON + 23) == 5_410
+    assert limiter.used("weight_1m", NOON + 61) == 0
+
+
+def test_a_figure_of_the_old_window_does_not_fill_the_new_one():
+    limiter = Limiter([SPOT])
+    limiter.observe({"weight_1m": 5_990}, NOON + 60.2)
+    assert limiter.used("weight_1m", NOON + 62) == 0
+    assert isinstance(limiter.try_take(weight(20), SAFETY, NOON + 60.4), Wait)
+    assert isinstance(limiter.try_take(weight(20), SAFETY, NOON + 61.1), Granted)
+
+
+def test_a_lower_limit_counts_what_is_used_already():
+    limiter = Limiter([SPOT, ORDERS_10S])
+    limiter.try_take(weight(1400), SAFETY, NOON + 5)
+    limiter.set_limits([CounterSpec("weight_1m", 60, 1200)])
+    assert isinstance(limiter.try_take(weight(1), SAFETY, NOON + 6), Wait)
+    limiter.set_limits([SPOT])
+    assert isinstance(limiter.try_take(weight(1), SAFETY, NOON + 6), Granted)
+    assert [spec.name for spec in limiter.counters] == ["weight_1m", "orders_10s"]
+
+
+def test_another_length_of_window_keeps_what_is_used():
+    limiter = Limiter([SPOT])
+    limiter.try_take(weight(1400), SAFETY, NOON + 5)
+    limiter.set_limits([CounterSpec("weight_1m", 300, 6000)])
+    assert limiter.used("weight_1m", NOON + 6) == 1400
+
+
+def test_a_new_counter_is_mirrored_from_now_on():
+    limiter = Limiter([SPOT])
+    limiter.set_limits([ORDERS_10S])
+    assert isinstance(limiter.try_take((Cost("orders_10s", 1),), TRADE, NOON), Granted)
+
+
+def test_more_doubt_about_the_clock_widens_the_boundary():
+    limiter = Limiter([SPOT], clock_doubt_s=1.0)
+    limiter.set_clock_doubt(5.0)
+    limiter.try_take(weight(100), TRADE, NOON + 56)
+    assert limiter.used("weight_1m", NOON + 66) == 100
+
+
+def test_headroom_is_what_an_even_pace_would_leave():
+    limiter = Limiter([SPOT])
+    assert not limiter.has_headroom(weight(5), NOON)
+    assert limiter.has_headroom(weight(5), NOON + 30)
+    limiter.observe({"weight_1m": 2_096}, NOON + 30)
+    assert not limiter.has_headroom(weight(5), NOON + 30)
+    assert limiter.has_headroom(weight(4), NOON + 30)
+    assert limiter.has_headroom(weight(5), NOON + 31)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "field"),
+    [((0, 10), "window_s"), ((math.inf, 10), "window_s"), ((60, 0), "limit")],
+)
+def test_impossible_counters_are_refused_by_name(numbers, field):
+    with pytest.raises(ConfigurationError, match=rf"{field} of counter 'n'"):
+        CounterSpec("n", *numbers)
+
+
+@pytest.mark.parametrize("doubt", [-1.0, math.inf, math.nan])
+def test_an_impossible_doubt_is_refused_by_name(doubt):
+    with pytest.raises(ConfigurationError, match="clock_doubt_s"):
+        Limiter([SPOT], clock_doubt_s=doubt)
+
+
+# Against the venue's own counter.
+
+
+class Venue:
+    """Counts what arrives in aligned windows of its own clock; knows nothing of the limiter."""
+
+    def __init__(self, specs):
+        self.specs = specs
+        self.counted = Counter()
+
+    def arrive(self, costs, at):
+        for cost in costs:
+            spec = self.specs[cost.counter]
+            self.counted[cost.counter, math.floor(at / spec.window_s)] += cost.units
+
+    def used(self, name, at):
+        return self.counted[name, math.floor(at / self.specs[name].window_s)]
+
+    def over_limit(self):
+        return {
+            key: units
+            for key, units in self.counted.items()
+            if units > math.floor(0.98 * self.specs[key[0]].limit) + 1
+            or units > self.specs[key[0]].limit
+        }
+
+
+def eighths(low: float, high: float):
+    """Exact binary fractions, so that neither side rounds a boundary away."""
+    return st.integers(round(low * 8), round(high * 8)).map(lambda n: n / 8)
+
+
+ARRIVALS = st.lists(
+    st.tuples(
+        st.one_of(eighths(0, 1), eighths(0, 9), eighths(0, 70)),  # since the last one
+        eighths(-0.5, 0.5),  # error of our clock, another one each time
+        eighths(0, 0.5),  # flight
+        st.sampled_from(Lane),
+        st.sampled_from(["w", "o", "both"]),
+        st.integers(1, 9),  # units
+        st.integers(1, 12),  # as many at once
+        st.booleans(),  # whether a header comes back
+    ),
+    max_size=40,
+)
+
+
+@given(arrivals=ARRIVALS, w_limit=st.integers(10, 120), o_limit=st.integers(1, 40))
+@settings(max_examples=300, deadline=None)
+def test_the_venues_windows_are_never_exceeded(arrivals, w_limit, o_limit):
+    """Whatever comes when, and however our clock is off within the doubt.
+
+    A request that we believe leaves at `true + error` arrives at `true + flight`, so both together
+    stay within the doubt of 1 s. And SAFETY is never refused because of another lane: only when
+    its own requests have used what is reserved for it.
+    """
+    specs = {"w": CounterSpec("w", 60, w_limit), "o": CounterSpec("o", 10, o_limit)}
+    limiter, venue = Limiter(list(specs.values()), clock_doubt_s=1.0), Venue(specs)
+    safety_taken = Counter()
+    true = NOON
+    for gap, error, flight, lane, which, units, times, header in arrivals:
+        true += gap
+        costs = tuple(Cost(name, units) for name in (("w", "o") if which == "both" else which))
+        for _ in range(times):
+            verdict = limiter.try_take(costs, lane, true + error)
+            if isinstance(verdict, Granted):
+                venue.arrive(costs, true + flight)
+                if lane is SAFETY:
+                    venue_windows = {
+                        (cost.counter, math.floor((true + d) / specs[cost.counter].window_s))
+                        for cost in costs
+                        for d in (-2, -1, 0, 1, 2)
+                    }
+                    for key in venue_windows:
+                        safety_taken[key] += units
+            else:
+                assert verdict.until_server_s > true + error
+                if lane is SAFETY and verdict.until_server_s < math.inf:
+                    assert any(reserve_is_used(specs, safety_taken, c, true) for c in costs)
+        if header:
+            used = {name: venue.used(name, true + flight) for name in specs}
+            limiter.observe(used, true + error)
+    assert not venue.over_limit()
+
+
+def reserve_is_used(specs, safety_taken, cost, true):
+    spec = specs[cost.counter]
+    others_max = max(1, math.floor(0.90 * spec.limit))
+    own_max = max(math.floor(0.98 * spec.limit), min(spec.limit, others_max + 1))
+    own = max(
+        safety_taken[cost.counter, math.floor((true + d) / spec.window_s)]
+        for d in (-2, -1, 0, 1, 2)
+    )
+    return own + cost.units > own_max - others_max
+
+
+@given(arrivals=ARRIVALS, lane=st.sampled_from(Lane), units=st.integers(1, 6))
+@settings(max_examples=100, deadline=None)
+def test_a_wait_ends(arrivals, lane, units):
+    """Asking again at the time it names is enough: a few times, and within two windows."""
+    limiter = Limiter([CounterSpec("w", 60, 20), CounterSpec("o", 10, 10)])
+    now = NOON
+    for gap, _, _, busy_lane, _, busy_units, times, _ in arrivals:
+        now += gap
+        for _ in range(times):
+            limiter.try_take((Cost("w", busy_units), Cost("o", 1)), busy_lane, now)
+    start, asked = now, 0
+    while isinstance(
+        verdict := limiter.try_take((Cost("w", units), Cost("o", units)), lane, now), Wait
+    ):
+        assert verdict.until_server_s > now
+        now = verdict.until_server_s
+        asked += 1
+        assert asked <= 8
+    assert now - start <= 2 * 60 + 2
