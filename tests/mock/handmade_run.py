@@ -122,7 +122,9 @@ class Run:
         positions=None,
         balances=None,
         reads_max=20_000,
+        reached=None,
     ):
+        """`reached`: the last phase that the run came to; None: all of them."""
         self.scenario = scenario(*expect, phases=phases, venues=venues, scope=scope)
         self.truth = Truth(self.scenario, reads_max=reads_max)
         self._ordinal = 0
@@ -142,6 +144,8 @@ class Run:
         for item in self.scenario.phases:
             self.truth.phase(ms(start), item.name)
             start += item.duration_s or 0.0
+            if item.name == reached:
+                break
         self.truth.now_ms = T0_MS
 
     # -- requests -----------------------------------------------------------------------------

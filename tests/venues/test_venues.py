@@ -27,7 +27,7 @@ def test_a_planned_venue_is_said_to_be_planned(venue):
 
 def test_a_codec_is_loaded_when_it_is_asked_for():
     code = (
-        "import sys, outlast.venues as v; name = 'outlast.venues.binance_um'; "
-        "assert name not in sys.modules; v.codec('binance-um'); assert name in sys.modules"
+        "import sys; from outlast.venues import codec; name = 'outlast.venues.binance_um'; "
+        "assert name not in sys.modules; codec('binance-um'); assert name in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

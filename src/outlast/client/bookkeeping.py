@@ -120,12 +120,6 @@ class OrderBookkeeper:
             return False
         return True
 
-    def in_doubt(self, symbol: str, side: Side) -> Decimal:
-        """What may be live on one side without our knowing; counts as filled."""
-        return sum(
-            (o.leaves_qty for o in self.ledger.unknown(symbol) if o.side is side), Decimal(0)
-        )
-
     def _note_fill(self, change: Change, *, gained: Decimal) -> None:
         order = change.after
         if gained > 0:

@@ -26,7 +26,7 @@ from outlast.core.exits import (
     Wait,
 )
 from outlast.errors import Failure, Layer, Outcome, OutlastError
-from outlast.model import Execution, Instrument, OrderRequest, Side
+from outlast.model import Execution, Instrument, Order, OrderRequest, Side
 from outlast.wire import Clock, VenueCodec
 
 __all__ = ["CloseReport", "ExitAttempt", "Exits"]
@@ -161,7 +161,6 @@ class Exits:
     ) -> None:
         """Read position and open orders; what cannot be read leaves the last belief in force."""
         symbol = instrument.symbol
-        asked_at = self._clock.now()
         failed = await self._account.refresh("positions", age_max_s=1.0)
         if self._account.position(symbol).is_stale:
             # Fills that we have not heard of would explain it; without them the old belief stands.
@@ -177,17 +176,21 @@ class Exits:
         position = self._account.position(symbol)
         if not report.attempts and report.qty_at_start == 0:
             report.qty_at_start = position.qty
-        live = [o for o in self._orders.ledger if o.symbol == symbol and o.status.may_be_live]
-        plan.observe(
-            position.qty,
-            live,
-            is_ours=[not order.is_external for order in live],
-            now=max(asked_at, self._clock.now()),
-        )
+        plan.observe(position.qty, self._live(symbol), now=self._clock.now())
         side = Side.SELL if position.qty > 0 else Side.BUY
         report.in_the_way = tuple(
-            o.client_order_id for o in live if o.is_external and o.side is side
+            order.client_order_id
+            for order in self._orders.ledger.open(symbol)
+            if order.is_external and order.side is side
         )
+
+    def _live(self, symbol: str) -> list[Order]:
+        """Our own orders that are or may be live."""
+        return [
+            order
+            for order in self._orders.ledger
+            if order.symbol == symbol and order.status.may_be_live and not order.is_external
+        ]
 
     async def _look_up_the_missing(self, instrument: Instrument, shown: frozenset[str]) -> None:
         """Orders that we hold for open and that the venue no longer lists: ask what became."""
@@ -208,9 +211,7 @@ class Exits:
     async def _wait(self, plan: ExitPlan, instrument: Instrument, until: float) -> None:
         """Sleep, in short steps: another exit's success may bring the next try forward."""
         await self._clock.sleep(max(0.0, min(until - self._clock.now(), 1.0)))
-        position = self._account.position(instrument.symbol)
-        side = Side.SELL if position.qty > 0 else Side.BUY
-        plan.doubt(self._orders.in_doubt(instrument.symbol, side))
+        plan.commit(self._live(instrument.symbol))
 
     async def _send(
         self,

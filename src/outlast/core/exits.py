@@ -136,7 +136,7 @@ class ExitPlan:
         self._shape = 0
         self._qty: Decimal | None = None
         self._blockers: tuple[str, ...] = ()
-        self._in_doubt = Decimal(0)
+        self._committed = Decimal(0)
         self._read_at: float | None = None
         self._stale_after: float = began_at
         self._next_at = began_at
@@ -145,27 +145,23 @@ class ExitPlan:
 
     # What is known.
 
-    def observe(
-        self, qty: Decimal, live: Sequence[Order], *, is_ours: Sequence[bool], now: float
-    ) -> None:
-        """The believed position (signed) and all orders of the symbol that are or may be live."""
+    def observe(self, qty: Decimal, live: Sequence[Order], *, now: float) -> None:
+        """The believed position (signed) and our orders of the symbol that are or may be live."""
         self._qty = qty
         self._read_at = now
-        side = self.side
-        mine = [
-            order
-            for order, ours in zip(live, is_ours, strict=True)
-            if ours and order.side is side and order.venue_order_id is not None
-        ]
-        self._blockers = tuple(order.client_order_id for order in mine if order.leaves_qty > 0)
-        self._in_doubt = sum(
-            (order.leaves_qty for order in live if order.side is side and order not in mine),
-            Decimal(0),
+        self.commit(live)
+        # What can rest is cancelled first; what cannot is on its way to an end by itself.
+        self._blockers = tuple(
+            order.client_order_id
+            for order in live
+            if order.side is self.side and order.venue_order_id is not None and _can_rest(order)
         )
 
-    def doubt(self, in_doubt: Decimal) -> None:
-        """How much of the exit's side may be live without our knowing, as of now."""
-        self._in_doubt = in_doubt
+    def commit(self, live: Sequence[Order]) -> None:
+        """Count what our live orders may still take of the position as taken."""
+        self._committed = sum(
+            (order.leaves_qty for order in live if order.side is self.side), Decimal(0)
+        )
 
     @property
     def side(self) -> Side:
@@ -212,7 +208,7 @@ class ExitPlan:
     def next_action(self, now: float) -> ExitAction:
         if self._qty is None or self._read_at is None or self._read_at < self._stale_after:
             return ReadState()
-        if self._qty == 0 and self._in_doubt == 0 and not self._blockers:
+        if self._qty == 0 and self._committed == 0:
             return ExitDone()
         if now < self._next_at:
             return Wait(self._next_at, "between two tries")
@@ -220,11 +216,11 @@ class ExitPlan:
             return ReadState()
         if self._blockers and not self._cancels_tried:
             return CancelFirst(self._blockers)
-        left = abs(self._qty) - self._in_doubt
+        left = abs(self._qty) - self._committed
         if left <= 0:
             self._stale_after = now + self._settings.requote_s
             self._next_at = self._stale_after
-            return Wait(self._next_at, "what is left may be live; it is being settled")
+            return Wait(self._next_at, "what is left is in orders whose end is not known yet")
         return self._send(left)
 
     def _send(self, left: Decimal) -> SendExit:
@@ -258,3 +254,8 @@ class ExitPlan:
         urgent = now - self._began_at < self._settings.urgent_s
         pace = self._settings.pace_urgent if urgent else self._settings.pace_long
         self._next_at = now + pace.delay_s(min(self._refusals, 32), self._rng)
+
+
+def _can_rest(order: Order) -> bool:
+    ends_at_once = order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    return order.order_type is not OrderType.MARKET and not ends_at_once

@@ -116,9 +116,7 @@ async def _play(
     if bot == "naive":
         work = naive.run(url, key=key, secret=secret, now_ms=lambda: round(clock.wall() * 1000))
     else:
-        work = ccxt_bot.run(
-            url, key=key, secret=secret, session=aiohttp.ClientSession(connector=SimConnector())
-        )
+        work = _ccxt(url, key=key, secret=secret)
     playing = asyncio.create_task(work)
     ending = asyncio.create_task(ended.wait())
     await asyncio.wait({playing, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,6 +128,12 @@ async def _play(
     with contextlib.suppress(asyncio.CancelledError, Exception):
         await playing
     return None, died_of
+
+
+async def _ccxt(url: str, *, key: str, secret: str) -> None:
+    """ccxt leaves a session that it was given open, so it is closed here."""
+    async with aiohttp.ClientSession(connector=SimConnector()) as session:
+        await ccxt_bot.run(url, key=key, secret=secret, session=session)
 
 
 def _journal_belief(path: Path) -> dict[str, Any]:

@@ -76,6 +76,7 @@ class MockExchange:
         self._status_server: HttpServer | None = None
         self._control = Control(self)
         self._control_server: HttpServer | None = None
+        self._opened = 0  # how many ports have been opened; with a fixed first one they follow it
         self._running = False
         self._run = self._make(self._read(scenario), seed=seed, speed=speed)
 
@@ -128,8 +129,8 @@ class MockExchange:
     ) -> None:
         """Begin anew at t = 0: the same scenario and seed, or those given.
 
-        Venues keep their ports, keys change with the seed. All connections are kept; what hangs in
-        them belongs to the run that has ended.
+        Venues keep their ports, keys change with the seed. Connections are kept, except those with
+        a request that is still being served: its answer will not come any more.
 
         Raises:
             MockError, ScenarioError: as when made; the old run goes on then.
@@ -146,10 +147,12 @@ class MockExchange:
                 await self._servers.pop(venue).stop()
         for venue, app in fresh.venues.items():
             if venue in self._servers:
+                self._servers[venue].drop_busy()
                 self._servers[venue].app = app
             else:
                 self._servers[venue] = await self._open(app)
         assert self._status_server is not None
+        self._status_server.drop_busy()
         self._status_server.app = fresh.status_page
         fresh.start()
 
@@ -254,20 +257,19 @@ class MockExchange:
         return served
 
     async def _open(self, app: App) -> HttpServer:
-        port = 0
-        if self._port:
-            port = self._port + len(self._servers)
-            port += 0 if self._status_server is None else 1
+        port = self._port + self._opened if self._port else 0
         server = HttpServer(app, host=self._host, port=port)
         try:
             await server.start()
         except (OSError, OverflowError) as error:
             raise MockError(_why_no_port(self._host, port, error)) from error
+        self._opened += 1
         return server
 
     async def _close_servers(self) -> None:
         servers = [*self._servers.values(), self._status_server, self._control_server]
         self._servers, self._status_server, self._control_server = {}, None, None
+        self._opened = 0
         for server in servers:
             if server is not None:
                 await server.stop()

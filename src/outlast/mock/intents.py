@@ -15,6 +15,7 @@ intent here. On the wire they cannot be told from a blind repeat.
 from __future__ import annotations
 
 from array import array
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -86,8 +87,9 @@ class Intent:
         lasting = [order for order in self.orders if order.existed]
         held = [
             order
-            for order, following in zip(lasting, [*lasting[1:], None], strict=True)
-            if not (
+            for order, following in itertools.pairwise([*lasting, None])
+            if order is not None
+            and not (
                 following is not None
                 and order.vanished
                 and order.voided_ms is not None

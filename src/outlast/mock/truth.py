@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from outlast.mock.belief import Belief
 from outlast.mock.conditions import Conditions, Dial, Quote, utc
-from outlast.mock.engine.events import EngineEvent, OrderSnapshot
+from outlast.mock.engine.events import EngineEvent, OrderSnapshot, TradeEvent
 from outlast.mock.history import AccountHistory, History, OrderHistory
 from outlast.mock.intents import Intent, Unknown, track, unknowns
 from outlast.mock.records import RequestRecord, Told
@@ -91,9 +91,12 @@ class Truth:
             mine.setdefault((record.venue, name), array("q")).append(state_ms(record))
 
     def engine_event(self, venue: str, event: EngineEvent) -> None:
-        """One event of a venue's engine, at the latest when the venue reports it."""
+        """One event of a venue's engine, at the latest when the venue reports it.
+
+        Prints of the public tape are not wanted: listen with `public_trades=False`.
+        """
+        self.advance(event.trade.at_ms if isinstance(event, TradeEvent) else event.at_ms)
         self.history.take(venue, event)
-        self._changes += 1
 
     def shown(self, at_ms: int, venue: str, order_ids: Iterable[int]) -> None:
         """A stream has told the owner of these orders how they stand."""

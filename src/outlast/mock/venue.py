@@ -289,13 +289,15 @@ class Venue:
         if call.create is not None:
             self.stage.report_market()
         has_waited = self._clock.now_ms > record.arrived_ms
+        lied = False
         answer = self._dialect.expired(call, now_ms) if has_waited else None
         if answer is None:
             view = self._view(request)
             view.silent = effect.kind == "apply_silently"
             answer = self._dialect.perform(call, request.account, view, now_ms)
-            record.lied = view.lied
-        record.rendered_ms = self._clock.now_ms
+            lied = view.lied
+        if record.landed is not Landed.LATER:
+            record.lied, record.rendered_ms = lied, self._clock.now_ms
         if call.is_write and answer.told is Told.OK:
             record.order_ids = answer.order_ids
             if record.landed is Landed.NO and (answer.order_ids or record.create is None):
@@ -305,10 +307,11 @@ class Venue:
         return answer
 
     def _void(self, record: RequestRecord) -> None:
+        """Let accepted orders vanish; what has filled in the meantime cannot."""
         for order_id in record.order_ids:
-            self.stage.engine.void(order_id)
-            self._truth.voided(self._clock.now_ms, self.id, order_id)
-        record.landed = Landed.VOIDED
+            if self.stage.engine.void(order_id):
+                self._truth.voided(self._clock.now_ms, self.id, order_id)
+                record.landed = Landed.VOIDED
 
     def _view(self, request: _Request) -> VenueView:
         return VenueView(

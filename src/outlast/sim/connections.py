@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -96,13 +97,21 @@ class Pipe:
     def _arm(self) -> None:
         if self._event is not None:
             self._event.cancel()
-        head = self._queue[0]
-        at = max(head.at, self._connection.open_at(self._direction))
-        give_up_at = head.sent_at + GIVE_UP_AFTER_S
-        if at > give_up_at and at > head.at:
+        at = max(self._queue[0].at, self._connection.open_at(self._direction))
+        give_up_at = self._give_up_at()
+        if at > give_up_at:
             self._event = self._kernel.at(give_up_at, self._give_up)
-        else:
+        elif at < math.inf:
             self._event = self._kernel.at(at, self._deliver)
+        else:
+            self._event = None
+
+    def _give_up_at(self) -> float:
+        """When the oldest bytes have been sent in vain for too long. Nobody waits for an ACK."""
+        for segment in self._queue:
+            if segment.kind is not Kind.ACK:
+                return max(segment.at, segment.sent_at + GIVE_UP_AFTER_S)
+        return math.inf
 
     def _deliver(self) -> None:
         self._event = None
@@ -198,7 +207,7 @@ class Connection:
     def open_at(self, direction: Direction) -> float:
         """When a segment this way can arrive: inf while its destination has no power."""
         receiving_host = self.hosts[1 - direction]
-        return self.route.open_at(direction) if receiving_host.has_power else float("inf")
+        return self.route.open_at(direction) if receiving_host.has_power else math.inf
 
     def reset(self) -> None:
         """Break both ends at once; nothing under way arrives."""

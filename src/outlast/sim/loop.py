@@ -170,6 +170,8 @@ class SimLoop(StreamLoop):
             super().default_exception_handler(context)  # the first failure is the one raised
             return
         error = context.get("exception")
+        if isinstance(error, asyncio.CancelledError):
+            return  # not a failure, though CPython 3.11's stream server reports it as one
         if isinstance(error, SimulationError):
             self.kernel.fail(error)
             return

@@ -111,12 +111,12 @@ class Network:
     def kill(self, process: Process) -> None:
         """End a program as `kill -9` does: its kernel closes what it had open.
 
-        Its tasks are Python's and go on; cancel them after this, and what they still write goes
-        nowhere.
+        Its tasks are Python's and go on, with their connections closed. Cancel them after this:
+        what they still write or dial goes nowhere.
         """
         process.is_alive = False
         for sock in list(process.sockets.values()):
-            sock.close()
+            sock.abandon()
 
     def vanish(self, host: str) -> None:
         """Cut a host's power: its programs are dead, and nobody is told.

@@ -14,7 +14,7 @@ import socket
 import struct
 from asyncio import trsock
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,8 @@ class SimSocket:
         self.connection: Connection | None = None
         self.outgoing: Pipe | None = None
         self.received_bytes = 0
+        self.abort_transport: Callable[[], None] | None = None
+        """Lets go of what asyncio built on this socket, without a word to the network."""
         self._network = network
         self._kernel = network.kernel
         self._descriptor = self._kernel.open(self)
@@ -276,6 +278,12 @@ class SimSocket:
             self._error = error
             self._kernel.touch(self._descriptor)
 
+    def abandon(self) -> None:
+        """Its program is dead: the kernel closes the socket, and asyncio forgets it."""
+        self.close()
+        if self.abort_transport is not None:
+            self.abort_transport()
+
     def vanish(self) -> None:
         """The host lost power: say nothing, hear nothing."""
         self._forget()
@@ -286,6 +294,8 @@ class SimSocket:
             self._accepted.clear()
         self._reset_sent = False
         self.state = State.CLOSED
+        if self.abort_transport is not None:
+            self.abort_transport()
 
     def send_reset(self) -> None:
         if self.outgoing is not None and not self._reset_sent:

@@ -208,6 +208,8 @@ class StreamLoop(asyncio.selector_events.BaseSelectorEventLoop):
             raise RealWorldReached(f"{sock!r}: a real socket in the simulation")
         transport = super()._make_socket_transport(sock, *args, **settings)  # type: ignore[misc]
         handed_out = HandedOutSocket(sock, quiet=self._quiet.fileno(), loud=self._loud.fileno())
+        reference = weakref.ref(transport)
+        sock.abort_transport = lambda: _abort(reference())
         transport._extra["socket"] = handed_out  # noqa: SLF001 there is no other way in
         return transport
 
@@ -229,3 +231,8 @@ def _refuse_tls(wanted: Any) -> None:
         raise SimulationError(
             "TLS is not simulated: point the program at http:// and ws:// endpoints"
         )
+
+
+def _abort(transport: asyncio.Transport | None) -> None:
+    if transport is not None:
+        transport.abort()

@@ -215,7 +215,7 @@ WRONG = {
     ),
     "a page the CDN does not have": (
         faults("{match: orders.create, reply: {html: cdn-503}}"),
-        7, "phases[0].faults[0].reply.html", "'cdn-503'", "did you mean `cdn-50",
+        7, "phases[0].faults[0].reply.html", "'cdn-503'", "did you mean `cdn-5",
     ),
     "a status out of range": (
         faults("{match: orders.create, reply: {http: {status: 5030}}}"),
@@ -354,7 +354,7 @@ WRONG = {
     "a bare word": ("hello", 1, "", "'hello' where a map is due", "keys allowed here: scenario"),
     "a bracket left open": (HEAD + "phases: [{name: a\n", 4, "", "not YAML", "brackets"),
     "a tab": (HEAD + "phases:\n\t- a\n", 4, "", "not YAML", "indentation"),
-    "two documents": (HEAD + "---\na: b\n", 3, "", "second document", "file of its own"),
+    "two documents": (HEAD + "---\na: b\n", 4, "", "second document", "file of its own"),
     "an alias": (HEAD + "title: &t x\nphases: *t\n", 3, "", "aliases", "write it out"),
     "a tag": (HEAD + "title: !!python/object:os.system x\n", 3, "", "tag", "remove"),
     "a pit": (HEAD + "title: " + "[" * 60 + "]" * 60, 3, "", "nested too deeply", "24 levels"),

@@ -30,7 +30,8 @@ def configured(url: str, *, key: str, secret: str, session: Any) -> Any:
             "options": {
                 "maxRetriesOnFailure": 3,
                 "maxRetriesOnFailureDelay": 1000,
-                "fetchMarkets": {"types": ["linear"]},
+                "fetchMargins": False,
+                "fetchCurrencies": False,
             },
         }
     )

@@ -1,6 +1,5 @@
 """One client connection: HTTP/1.1 read by h11, answers delivered as planned, however nasty.
 
-h11 does the protocol, this class the bytes: it decides when they leave, and whether all of them do.
 Requests of one connection are served one after the other; pipelined ones wait. A client that closes
 its side is gone: what was being prepared for it is dropped, as proxies in front of exchanges do, so
 that nothing counts as told that nobody waited for.
@@ -9,29 +8,15 @@ that nothing counts as told that nobody waited for.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import socket
-import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Protocol
 
 import h11
 
-from outlast.mock.http.plans import (
-    Answer,
-    Deliver,
-    Dribble,
-    Hang,
-    HttpMessage,
-    Refuse,
-    ReplyPlan,
-    Reset,
-    ResetAt,
-    Truncate,
-)
+from outlast.mock.http.plans import Answer, HttpMessage, ReplyPlan
+from outlast.mock.http.sender import Sender
 
 __all__ = ["App", "HttpConnection", "HttpLimits"]
 
@@ -39,8 +24,6 @@ logger = logging.getLogger("outlast.mock.http")
 
 App = Callable[[HttpMessage], Awaitable[ReplyPlan]]
 
-_CHUNK_BYTES = 64 * 1024
-_DRIBBLE_STEPS_MAX = 1000
 _LINGER_S = 1.0
 
 
@@ -90,6 +73,7 @@ class HttpConnection(asyncio.Protocol):
             h11.SERVER, max_incomplete_event_size=self._limits.head_bytes_max
         )
         self._transport: asyncio.Transport | None = None
+        self._sender: Sender | None = None
         self._peer_ip = ""
         self._request: h11.Request | None = None
         self._body = bytearray()
@@ -99,7 +83,6 @@ class HttpConnection(asyncio.Protocol):
         self._waiting_bytes = 0  # arrived while another request is being served
         self._reading = True
         self._lingering = False  # turned away; what still arrives is thrown away
-        self._writable: asyncio.Future[None] | None = None  # set while the client reads too slowly
 
     @property
     def task(self) -> asyncio.Task[None] | None:
@@ -112,10 +95,11 @@ class HttpConnection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.set_write_buffer_limits(high=self._limits.write_bytes_max)
+        self._sender = Sender(transport, self._http, write_s=self._limits.write_s)
         peer = transport.get_extra_info("peername")
         self._peer_ip = str(peer[0]) if peer else ""
         if not self._owner.joined(self):
-            self._reset()
+            self._sender.reset()
             return
         self._arm(self._limits.idle_s, self._close)
 
@@ -124,8 +108,6 @@ class HttpConnection(asyncio.Protocol):
         self._disarm()
         if self._task is not None:
             self._task.cancel()
-        if self._writable is not None and not self._writable.done():
-            self._writable.cancel()
         self._transport = None
         self._owner.left(self)
 
@@ -133,12 +115,12 @@ class HttpConnection(asyncio.Protocol):
         return False  # the transport closes, `connection_lost` ends what is being served
 
     def pause_writing(self) -> None:
-        self._writable = self._loop.create_future()
+        assert self._sender is not None
+        self._sender.pause()
 
     def resume_writing(self) -> None:
-        writable, self._writable = self._writable, None
-        if writable is not None and not writable.done():
-            writable.set_result(None)
+        assert self._sender is not None
+        self._sender.resume()
 
     def data_received(self, data: bytes) -> None:
         if self._lingering or self._transport is None or self._transport.is_closing():
@@ -215,7 +197,7 @@ class HttpConnection(asyncio.Protocol):
             ("connection", "close"),
         ]
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            answer = h11.Response(status_code=status, headers=headers, reason=_reason(status))
+            answer = h11.Response(status_code=status, headers=headers)
             transport.write((self._http.send(answer) or b"") + body)
         if transport.can_write_eof():
             transport.write_eof()
@@ -242,7 +224,9 @@ class HttpConnection(asyncio.Protocol):
         try:
             try:
                 plan = await self._owner.app(message)
-                whole = await self._carry_out(plan, message)
+                assert self._sender is not None
+                head_only = message.method == "HEAD"
+                whole = await self._sender.carry_out(plan, head_only=head_only)
             except asyncio.CancelledError:
                 raise
             except Exception:
@@ -256,9 +240,9 @@ class HttpConnection(asyncio.Protocol):
         self._next_request()
 
     async def _apologise(self) -> None:
-        if self._transport is not None and self._http.our_state is h11.SEND_RESPONSE:
+        if self._sender is not None and self._http.our_state is h11.SEND_RESPONSE:
             answer = Answer(status=500, body=b"the mock failed; its log says why\n")
-            await self._deliver(answer, head_only=False, close=True)
+            await self._sender.send(answer, close=True)
         self._close()
 
     def _next_request(self) -> None:
@@ -278,96 +262,6 @@ class HttpConnection(asyncio.Protocol):
             self._begin()
             self._read()
 
-    async def _carry_out(self, plan: ReplyPlan, message: HttpMessage) -> bool:
-        """Deliver the plan; True when the whole answer has left."""
-        if plan.latency_s > 0:
-            await asyncio.sleep(plan.latency_s)
-        delivery = plan.delivery
-        head_only = message.method == "HEAD"
-        if isinstance(delivery, Deliver):
-            return await self._deliver(plan.answer, head_only=head_only, close=plan.close)
-        if isinstance(delivery, Hang):
-            await asyncio.sleep(delivery.after_s)
-            self._close()
-        elif isinstance(delivery, Refuse):
-            self._reset()
-        elif isinstance(delivery, Reset):
-            await self._deliver_reset(plan.answer, delivery.at)
-        elif isinstance(delivery, Dribble):
-            return await self._dribble(plan.answer, delivery, head_only=head_only)
-        else:
-            assert isinstance(delivery, Truncate)
-            body = plan.answer.body
-            await self._write(self._head(plan.answer) + body[: int(len(body) * delivery.share)])
-            self._close()
-        return False
-
-    async def _deliver(self, answer: Answer, *, head_only: bool, close: bool) -> bool:
-        bodiless = head_only or answer.status in (204, 304)
-        if answer.status < 200 or (not bodiless and not _is_framed(answer)):
-            # Wrong on purpose: h11 would not send it.
-            await self._write(_head_as_it_stands(answer) + answer.body)
-            self._close()
-            return False
-        extra = (("connection", "close"),) if close else ()
-        head = self._head(answer, extra)
-        body = b"" if bodiless else answer.body
-        await self._write(head + (self._http.send(h11.Data(data=body)) or b""))
-        await self._write(self._http.send(h11.EndOfMessage()) or b"")
-        return True
-
-    async def _deliver_reset(self, answer: Answer, at: ResetAt) -> None:
-        if at is ResetAt.HEADERS:
-            head = self._head(answer)
-            await self._write(head[: len(head) // 2])
-        elif at is ResetAt.BODY:
-            await self._write(self._head(answer) + answer.body[: len(answer.body) // 2])
-        self._reset()
-
-    async def _dribble(self, answer: Answer, how: Dribble, *, head_only: bool) -> bool:
-        bodiless = head_only or answer.status in (204, 304)
-        body = b"" if bodiless else answer.body
-        await self._write(self._head(answer))
-        part = body[: len(body) // 2] if how.cut else body
-        steps = max(1, min(len(part), _DRIBBLE_STEPS_MAX))
-        began = self._loop.time()
-        for step in range(steps):
-            due = began + how.over_s * (step + 1) / steps
-            await asyncio.sleep(max(0.0, due - self._loop.time()))
-            start, end = (len(part) * n // steps for n in (step, step + 1))
-            await self._write(part[start:end])
-        if how.cut or not _is_framed(answer):
-            self._close()
-            return False
-        # The bytes have left; h11 is told, so that the connection can be kept.
-        self._http.send(h11.Data(data=body))
-        self._http.send(h11.EndOfMessage())
-        return True
-
-    def _head(self, answer: Answer, extra: tuple[tuple[str, str], ...] = ()) -> bytes:
-        headers = [*answer.headers, *extra]
-        if _declared_length(answer) is None and answer.status not in (204, 304):
-            headers.append(("content-length", str(len(answer.body))))
-        response = h11.Response(
-            status_code=answer.status, headers=headers, reason=_reason(answer.status)
-        )
-        return self._http.send(response) or b""
-
-    async def _write(self, data: bytes) -> None:
-        """Hand `data` to the network in pieces, waiting for a client that reads slowly."""
-        view = memoryview(data)
-        for start in range(0, len(view), _CHUNK_BYTES):
-            if self._transport is None:
-                raise asyncio.CancelledError  # the client left between two pieces
-            self._transport.write(view[start : start + _CHUNK_BYTES])
-            if self._writable is not None:
-                try:
-                    async with asyncio.timeout(self._limits.write_s):
-                        await asyncio.shield(self._writable)
-                except TimeoutError:
-                    self.abort()
-                    raise asyncio.CancelledError from None
-
     # -- ending -----------------------------------------------------------------------------------
 
     def abort(self) -> None:
@@ -380,17 +274,6 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _reset(self) -> None:
-        """End with RST instead of FIN, where there is a real socket to do it with."""
-        if self._transport is None:
-            return
-        sock = self._transport.get_extra_info("socket")
-        if sock is not None:
-            with contextlib.suppress(OSError):  # the client was faster
-                linger = struct.pack("ii", 1, 0)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self._transport.abort()
-
     def _arm(self, after_s: float, action: Callable[[], None]) -> None:
         self._disarm()
         self._timer = self._loop.call_later(after_s, action)
@@ -399,35 +282,6 @@ class HttpConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _declared_length(answer: Answer) -> str | None:
-    """The content-length that the answer itself names, whatever it is worth."""
-    return next((value for name, value in answer.headers if name.lower() == "content-length"), None)
-
-
-def _is_framed(answer: Answer) -> bool:
-    """True unless the answer names a content-length that is not that of its body."""
-    return _declared_length(answer) in (None, str(len(answer.body)))
-
-
-def _reason(status: int) -> bytes:
-    """The standard phrase, which some clients put into their errors; none for a CDN's own status."""
-    try:
-        return HTTPStatus(status).phrase.encode()
-    except ValueError:
-        return b""
-
-
-def _head_as_it_stands(answer: Answer) -> bytes:
-    reason = _reason(answer.status).decode()
-    lines = [
-        f"HTTP/1.1 {answer.status} {reason}",
-        *(f"{n}: {v}" for n, v in answer.headers),
-        "",
-        "",
-    ]
-    return "\r\n".join(lines).encode("latin-1", "replace")
 
 
 def _message(request: h11.Request, body: bytes, peer_ip: str) -> HttpMessage:

@@ -94,6 +94,12 @@ class HttpServer:
         if listener is not None:
             await listener.wait_closed()
 
+    def drop_busy(self) -> None:
+        """Drop the connections that have a request under way; idle ones stay."""
+        for connection in list(self._connections):
+            if connection.task is not None:
+                connection.abort()
+
     def refuse_dials(self, refuse: bool) -> None:
         """Close the listening socket, or open it again on the same port.
 

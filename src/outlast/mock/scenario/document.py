@@ -102,7 +102,7 @@ def node_from_text(text: str, *, name: str) -> Node:
         ) from error
     except (yaml.YAMLError, UnicodeEncodeError) as error:  # a character YAML does not allow
         raise ScenarioError(
-            name, 0, "", f"not YAML: {error}", "save the file as UTF-8 text"
+            name, 0, "", f"not YAML: {' '.join(str(error).split())}", "save it as UTF-8 text"
         ) from error
 
 

@@ -391,8 +391,9 @@ def suggest(
     known = list(known)
     meant = (slips or {}).get(found)
     if meant not in known:
-        close = get_close_matches(found.casefold(), known, n=1, cutoff=0.6)
-        meant = close[0] if close else None
+        folded = {word.casefold(): word for word in known}
+        close = get_close_matches(found.casefold(), folded, n=1, cutoff=0.6)
+        meant = folded[close[0]] if close else None
     if meant is not None:
         return f"did you mean `{meant}`?"
     return _one_among("words", known, most=most)
