@@ -20,11 +20,10 @@ def weight(units: int) -> tuple[Cost, ...]:
 
 
 def fill(limiter: Limiter, lane: Lane, start: float, counter: str = "weight_1m") -> int:
-    """Take units one by one, as fast as the bursts allow; return how many there were."""
-    taken, now = 0, start
-    while isinstance(verdict := limiter.try_take((Cost(counter, 1),), lane, now), Granted) or (
-        verdict.until_server_s < now + 1.1
-    ):
+    """Take units one by one until this window is full, as fast as the bursts allow; count them."""
+    taken, now, end = 0, start, limiter.window_end(counter, start)
+    while now < end:
+        verdict = limiter.try_take((Cost(counter, 1),), lane, now)
         if isinstance(verdict, Granted):
             taken += 1
         else:
@@ -124,6 +123,41 @@ def test_without_room_in_the_next_window_the_end_of_this_one_waits():
     assert isinstance(limiter.try_take((Cost("n", 8),), SAFETY, NOON + 11.01), Granted)
 
 
+def test_what_leaves_just_after_a_boundary_uses_up_the_old_window_too():
+    limiter = Limiter([ORDERS_10S], clock_doubt_s=1.0)
+    limiter.observe({"orders_10s": 40}, NOON + 8)
+    for _ in range(9):
+        assert isinstance(limiter.try_take((Cost("orders_10s", 1),), SAFETY, NOON + 10.3), Granted)
+    assert isinstance(limiter.try_take((Cost("orders_10s", 1),), SAFETY, NOON + 10.4), Wait)
+
+
+def test_what_leaves_just_before_a_boundary_uses_up_the_new_window_too():
+    limiter = Limiter([ORDERS_10S], clock_doubt_s=1.0)
+    fill(limiter, SAFETY, NOON + 9.5, "orders_10s")
+    assert isinstance(limiter.try_take((Cost("orders_10s", 1),), SAFETY, NOON + 15), Wait)
+    limiter.set_limits([CounterSpec("orders_10s", 10, 100)])
+    limiter.observe({"orders_10s": 0}, NOON + 15)
+    assert isinstance(limiter.try_take((Cost("orders_10s", 49),), SAFETY, NOON + 15), Granted)
+
+
+def test_a_window_that_was_only_charged_in_advance_still_counts_as_the_old_one():
+    limiter = Limiter([ORDERS_10S], clock_doubt_s=1.0)
+    limiter.try_take((Cost("orders_10s", 40),), SAFETY, NOON + 9.5)
+    assert isinstance(limiter.try_take((Cost("orders_10s", 10),), SAFETY, NOON + 20.3), Wait)
+    assert isinstance(limiter.try_take((Cost("orders_10s", 10),), SAFETY, NOON + 21.1), Granted)
+
+
+@pytest.mark.parametrize("doubt_s", [0.1, 0.3, 0.7, 1 / 3])
+def test_the_time_it_names_is_late_enough_even_where_the_sum_rounds_down(doubt_s):
+    limiter = Limiter([SPOT], clock_doubt_s=doubt_s)
+    for minute in range(50):
+        start = NOON + 60 * minute
+        limiter.observe({"weight_1m": 6000}, start + 30)
+        verdict = limiter.try_take(weight(1), TRADE, start + 30)
+        assert isinstance(verdict, Wait)
+        assert isinstance(limiter.try_take(weight(1), TRADE, verdict.until_server_s), Granted)
+
+
 def test_windows_nobody_used_are_skipped():
     limiter = Limiter([SPOT])
     fill(limiter, SAFETY, NOON + 5)
@@ -135,6 +169,13 @@ def test_a_clock_set_back_a_little_does_not_reopen_the_old_window():
     limiter = Limiter([ORDERS_10S], clock_doubt_s=1.0)
     fill(limiter, SAFETY, NOON + 12, "orders_10s")
     assert isinstance(limiter.try_take((Cost("orders_10s", 2),), SAFETY, NOON + 9.8), Wait)
+
+
+def test_a_clock_set_back_into_a_full_window_finds_it_full():
+    limiter = Limiter([ORDERS_10S], clock_doubt_s=1.0)
+    fill(limiter, SAFETY, NOON + 5, "orders_10s")
+    assert isinstance(limiter.try_take((Cost("orders_10s", 5),), SAFETY, NOON + 11.5), Granted)
+    assert isinstance(limiter.try_take((Cost("orders_10s", 5),), SAFETY, NOON + 9.5), Wait)
 
 
 def test_a_clock_that_was_an_hour_ahead_blocks_for_a_window_not_for_an_hour():
@@ -281,9 +322,14 @@ class Venue:
         return {
             key: units
             for key, units in self.counted.items()
-            if units > math.floor(0.98 * self.specs[key[0]].limit) + 1
-            or units > self.specs[key[0]].limit
+            if units > shares(self.specs[key[0]].limit)[1]
         }
+
+
+def shares(limit: int) -> tuple[int, int]:
+    """How much of a window everybody together, without SAFETY and with it, may take."""
+    others = max(1, math.floor(0.90 * limit))
+    return others, max(math.floor(0.98 * limit), min(limit, others + 1))
 
 
 def eighths(low: float, high: float):
@@ -293,17 +339,20 @@ def eighths(low: float, high: float):
 
 ARRIVALS = st.lists(
     st.tuples(
-        st.one_of(eighths(0, 1), eighths(0, 9), eighths(0, 70)),  # since the last one
+        st.one_of(
+            st.tuples(st.integers(0, 13), eighths(-1.5, 1.5)),  # about a boundary
+            st.tuples(st.integers(0, 13), eighths(0, 10)),
+        ).map(lambda when: NOON + 10 * when[0] + when[1]),
         eighths(-0.5, 0.5),  # error of our clock, another one each time
         eighths(0, 0.5),  # flight
-        st.sampled_from(Lane),
+        st.sampled_from([SAFETY, SAFETY, RECONCILE, TRADE, DATA]),
         st.sampled_from(["w", "o", "both"]),
         st.integers(1, 9),  # units
         st.integers(1, 12),  # as many at once
         st.booleans(),  # whether a header comes back
     ),
     max_size=40,
-)
+).map(sorted)
 
 
 @given(arrivals=ARRIVALS, w_limit=st.integers(10, 120), o_limit=st.integers(1, 40))
@@ -318,9 +367,7 @@ def test_the_venues_windows_are_never_exceeded(arrivals, w_limit, o_limit):
     specs = {"w": CounterSpec("w", 60, w_limit), "o": CounterSpec("o", 10, o_limit)}
     limiter, venue = Limiter(list(specs.values()), clock_doubt_s=1.0), Venue(specs)
     safety_taken = Counter()
-    true = NOON
-    for gap, error, flight, lane, which, units, times, header in arrivals:
-        true += gap
+    for true, error, flight, lane, which, units, times, header in arrivals:
         costs = tuple(Cost(name, units) for name in (("w", "o") if which == "both" else which))
         for _ in range(times):
             verdict = limiter.try_take(costs, lane, true + error)
@@ -346,13 +393,12 @@ def test_the_venues_windows_are_never_exceeded(arrivals, w_limit, o_limit):
 
 def reserve_is_used(specs, safety_taken, cost, true):
     spec = specs[cost.counter]
-    others_max = max(1, math.floor(0.90 * spec.limit))
-    own_max = max(math.floor(0.98 * spec.limit), min(spec.limit, others_max + 1))
+    others_max, all_max = shares(spec.limit)
     own = max(
         safety_taken[cost.counter, math.floor((true + d) / spec.window_s)]
         for d in (-2, -1, 0, 1, 2)
     )
-    return own + cost.units > own_max - others_max
+    return own + cost.units > all_max - others_max
 
 
 @given(arrivals=ARRIVALS, lane=st.sampled_from(Lane), units=st.integers(1, 6))
@@ -361,8 +407,8 @@ def test_a_wait_ends(arrivals, lane, units):
     """Asking again at the time it names is enough: a few times, and within two windows."""
     limiter = Limiter([CounterSpec("w", 60, 20), CounterSpec("o", 10, 10)])
     now = NOON
-    for gap, _, _, busy_lane, _, busy_units, times, _ in arrivals:
-        now += gap
+    for at, _, _, busy_lane, _, busy_units, times, _ in arrivals:
+        now = at
         for _ in range(times):
             limiter.try_take((Cost("w", busy_units), Cost("o", 1)), busy_lane, now)
     start, asked = now, 0

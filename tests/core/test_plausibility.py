@@ -133,9 +133,9 @@ def test_a_fill_from_after_the_rise_is_not_swallowed_by_it():
     guard = positions(qty="0")
     report(guard, "1", 2.0)
     guard.flow(PERP, D(1), at=2.5)
-    assert isinstance(report(guard, "2", 3.0), Believed)
-    guard.flow(PERP, D(-2), at=4.0)
-    assert isinstance(report(guard, "0", 5.0), Believed)
+    guard.flow(PERP, D(-1), at=2.6)
+    assert isinstance(report(guard, "0", 3.0), Doubted)
+    assert isinstance(report(guard, "1", 4.0), Believed)
 
 
 def test_the_first_report_has_nothing_to_be_measured_by():

@@ -1,6 +1,7 @@
 """Values over time: what held when, and what is kept of it."""
 
 from decimal import Decimal
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,11 +40,23 @@ def test_steps_reported_in_any_order_equal_the_last_word_on_each_instant(puts):
         known[at_ms] = value
     for at_ms in range(32):
         told = [t for t in known if t <= at_ms]
-        expected = known[max(told)] if told else -1
-        if sorted(known) == list(known):  # in order of time: exact
-            assert steps.at(at_ms, -1) == expected
-        else:  # late reports may fill a gap, never lose a value told for that very instant
-            assert at_ms not in known or steps.at(at_ms, -1) == expected
+        assert steps.at(at_ms, -1) == (known[max(told)] if told else -1)
+        since = steps.since(at_ms)
+        assert (since is None) == (not told)
+        assert since is None or all(known[t] == steps.at(at_ms, -1) for t in told if t >= since)
+    spans = list(steps.spans(32))
+    assert all(
+        span.value == steps.at(t, -1) for span in spans for t in range(span.start_ms, span.end_ms)
+    )
+    assert all(a.end_ms == b.start_ms and a.value != b.value for a, b in pairwise(spans))
+
+
+def test_what_is_reported_often_keeps_only_its_changes():
+    steps: Steps[bool] = Steps()
+    for at_ms, value in enumerate((True, True, False, False, True)):
+        steps.put_change(at_ms, value)
+    assert len(steps) == 3
+    assert steps.since(3) == 2
 
 
 def test_prices_are_in_doubt_beyond_two_percent_of_the_peers():

@@ -43,6 +43,16 @@ def test_the_same_shape_on_another_venue_is_another_intent():
     assert [intent.venue for intent in intents(run)] == [UM, SPOT]
 
 
+def test_an_id_used_again_belongs_to_the_run_of_its_shape_that_is_still_open():
+    run = Run()
+    run.create(1, "a")
+    _, second = run.create(2, "b", told=Told.AMBIGUOUS, lands=True)
+    _, third = run.create(3, "a")
+    assert [len(intent.sends) for intent in intents(run)] == [1, 2]
+    assert duplicates(run) == [third]
+    assert second
+
+
 def test_an_intent_ends_when_its_order_is_shown_by_the_reply():
     run = Run()
     run.create(1, "a")

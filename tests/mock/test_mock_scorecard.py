@@ -1,8 +1,11 @@
 """The scorecard: every measure, from runs whose numbers can be worked out by hand."""
 
+from dataclasses import replace
+
 from handmade_run import BOT, SPOT, UM, Run, fault, ms, phase
 
 from outlast.mock.records import Told
+from outlast.mock.scenario.model import Latency
 from outlast.mock.scorecard import outage_spans
 
 DESIGNED_KEYS = [
@@ -98,6 +101,14 @@ def test_time_to_flat_runs_from_the_first_exit_to_the_last_of_its_positions():
     assert run.card()["time_to_flat_s"] == 300.0
 
 
+def test_a_position_opened_before_the_first_exit_was_not_flat_before():
+    run = Run(positions={"BTCUSDT": "0"})
+    run.position(30, "BTCUSDT", 2)
+    _, order = sell(run, 60, "exit", "2")
+    run.fill(order, 100)
+    assert run.until(120).card()["time_to_flat_s"] == 40.0
+
+
 def test_an_exit_filled_in_the_instant_of_its_arrival_still_had_a_position_to_close():
     run = Run(positions=LONG)
     _, order = sell(run, 60, "exit", "2")
@@ -168,7 +179,7 @@ def test_realised_loss_is_fees_less_profit_exact_and_as_text():
     run.fill(first, 60, pnl="-1000.10", fee="0.2")
     _, second = sell(run, 70, "b", "1", price="101000")
     run.fill(second, 70, pnl="300", fee="0.1")
-    _, spot = run.create(80, "c", "buy", "1", symbol="BTCUSDT-SPOT", venue=SPOT)
+    _, spot = run.create(80, "c", "buy", "1", venue=SPOT)
     run.fill(spot, 80, price="50000", fee="0.001", fee_currency="BTC")
     assert run.card()["realised_loss"] == "750.400"
 
@@ -178,7 +189,7 @@ def test_requests_in_the_outage_are_those_in_phases_with_faults_on_orders():
         phase("normal", 60),
         phase("market-data", 60, fault("market.read")),
         phase("outage", 120, fault("orders.cancel")),
-        phase("settled", 60),
+        phase("slow", 60, replace(fault(), reply=None, latency=Latency(1.0, 9.0))),
     ]
     run = Run(phases=phases)
     for at_s in range(0, 300, 10):

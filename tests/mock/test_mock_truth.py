@@ -31,10 +31,10 @@ def test_the_truth_document_holds_orders_fills_positions_and_intents():
     assert json.loads(json.dumps(document)) == document
     assert document["version"] == VERSION
     assert (document["scenario"], document["seed"]) == ("handmade", 7)
-    assert (document["phase"], document["mode"]) == ("lockout", "cancel_only")
+    assert document["phase"] == "lockout"
     assert document["at"] == "2025-10-10T21:07:06.000Z"
     venue = document["venues"][UM]
-    assert venue["lies"] == ["balances:zero"]
+    assert (venue["lies"], venue["mode"]) == (["balances:zero"], "cancel_only")
     account = venue["accounts"][BOT]
     (order,) = account["orders"]
     assert order["client_order_id"] == "a"
@@ -127,9 +127,11 @@ def test_intents_and_requests_of_one_account_are_not_anothers():
 
 def test_wire_and_unified_spellings_find_the_scenarios_symbol():
     truth = Truth(scenario(venues=(UM, SPOT)))
-    assert truth.spelled(UM, "BTC/USDT:USDT") == "BTCUSDT"
-    assert truth.spelled(SPOT, "BTC/USDT") == "BTCUSDT-SPOT"
-    assert truth.spelled(UM, "DOGEUSDT") == "DOGEUSDT"
+    for spelled in ("BTCUSDT", "BTC/USDT:USDT", "BTC/USDT"):
+        assert truth.instrument(UM, spelled) is truth.scenario.world.instruments["BTCUSDT"]
+        assert truth.instrument(SPOT, spelled) is truth.scenario.world.instruments["BTCUSDT-SPOT"]
+    assert truth.traded_as(SPOT, "BTCUSDT-SPOT") == "BTCUSDT"
+    assert truth.traded_as(UM, "DOGEUSDT") == "DOGEUSDT"
     assert truth.qty_step(UM, "BTCUSDT") == Decimal("0.001")
     assert truth.qty_step(UM, "DOGEUSDT") == 0
 

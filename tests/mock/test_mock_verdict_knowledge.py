@@ -165,6 +165,17 @@ def test_a_belief_that_differs_breaks_reconciled_by_end(wrong, said):
     assert said in run.evidence({**RIGHT, **wrong})
 
 
+def test_a_belief_is_compared_with_what_the_venue_reports_by_then():
+    run = Run(RECONCILED)
+    _, order = run.create(10, "a", "buy")
+    run.fill(order, 20, visible_s=320)
+    unfilled = {"orders": {"a": "ACCEPTED"}, "positions": {}}
+    filled = {"orders": {"a": "FILLED"}, "positions": {"BTCUSDT": "1"}}
+    assert run.until(300).holds(unfilled)
+    assert not run.until(330).holds(unfilled)
+    assert run.holds(filled)
+
+
 def test_a_belief_may_name_venue_orders_by_the_venues_id_and_forget_what_vanished():
     run, _ = traded()
     made_by_venue = run.order(40, "")
@@ -175,6 +186,20 @@ def test_a_belief_may_name_venue_orders_by_the_venues_id_and_forget_what_vanishe
     orders = {"a": "filled", str(made_by_venue): "new", "never-sent": "not_placed"}
     assert run.holds({**RIGHT, "orders": orders})
     assert not run.holds({**RIGHT, "orders": {**orders, "gone": "new"}})
+
+
+def test_an_order_that_the_venue_named_itself_is_told_by_its_state():
+    run = Run(RECONCILED)
+    first, second = run.order(5, ""), run.order(6, "")
+    run.end(second, 20)
+    run.request(30, "account.balances")
+    run.until(600)
+    assert first
+    assert run.holds({"orders": {"web_1": "ACCEPTED", "web_2": "CANCELED"}})
+    assert not run.holds({"orders": {"web_1": "ACCEPTED"}})
+    assert not run.holds({"orders": {"web_1": "ACCEPTED", "web_2": "FILLED"}})
+    third = {"orders": {"web_1": "ACCEPTED", "web_2": "CANCELED", "web_3": "ACCEPTED"}}
+    assert "web_3 as 'open'; no such order exists" in run.evidence(third)
 
 
 def test_an_expired_order_may_be_believed_cancelled():

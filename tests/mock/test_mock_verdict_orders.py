@@ -128,6 +128,15 @@ def test_asking_in_vain_for_an_hour_keeps_unknowns_resolved():
     assert run.holds()
 
 
+def test_a_venue_that_never_answers_keeps_unknowns_resolved_while_it_is_asked():
+    run = Run(RESOLVED)
+    run.create(1, "a", told=Told.AMBIGUOUS, lands=True)
+    for at_s in range(10, 3600, 30):
+        run.query(at_s, told=Told.REFUSED, code="-1008")
+    assert run.until(3620).holds()
+    assert not run.until(3700).holds()  # it has stopped asking
+
+
 def test_giving_up_after_asking_in_vain_breaks_unknowns_resolved():
     run = Run(RESOLVED)
     run.create(1, "a", told=Told.AMBIGUOUS, lands=True)

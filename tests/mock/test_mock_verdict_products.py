@@ -35,6 +35,20 @@ def test_a_pause_of_a_quarter_of_the_outage_breaks_breaker_scope():
     assert not run_of(spot_quiet=range(600, 1200)).holds()
 
 
+def test_a_tenth_of_the_usual_pace_breaks_breaker_scope():
+    evidence = run_of(spot_quiet=[at_s for at_s in HALT if at_s % 200]).evidence()
+    assert "2 orders on spot" in evidence
+
+
+def test_leaving_the_failing_product_alone_keeps_breaker_scope():
+    run = Run(SCOPE, phases=PHASES, venues=(UM, SPOT))
+    for at_s in range(0, END, 20):
+        run.request(at_s, "orders.query", venue=SPOT)
+        if at_s not in HALT:
+            run.request(at_s, "orders.create")
+    assert run.until(END).holds()
+
+
 def test_trading_on_at_the_usual_pace_keeps_breaker_scope():
     result = run_of().verdict()
     assert result["holds"]
@@ -50,7 +64,7 @@ def test_reading_on_does_not_excuse_a_stop_of_trading():
 
 def test_a_usual_pace_known_only_from_after_the_outage_will_do():
     phases = [PHASES[1], phase("settled", 1200)]
-    quiet = run_of(spot_quiet=range(0, 1800), phases=phases)
+    quiet = run_of(spot_quiet=range(1800), phases=phases)
     assert not quiet.holds()
     assert run_of(phases=phases).holds()
 

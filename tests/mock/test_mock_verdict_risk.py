@@ -85,7 +85,7 @@ def test_an_entry_after_the_position_was_closed_some_other_way_keeps_risk_first(
 def test_an_exit_shut_on_one_venue_does_not_stop_entries_on_another():
     run = Run("risk_first", positions=LONG, venues=(UM, SPOT))
     refused_exit(run, 10)
-    run.create(20, "hedge", "sell", "1", symbol="BTCUSDT-SPOT", venue=SPOT)
+    run.create(20, "hedge", "sell", "1", venue=SPOT)
     assert run.holds()
 
 
@@ -176,7 +176,7 @@ def test_entries_on_the_product_that_stays_open_keep_the_gate():
         phase("settled", 300),
     ]
     run = Run(GATED, phases=phases, venues=(UM, SPOT))
-    run.create(700, "spot", "buy", symbol="BTCUSDT-SPOT", venue=SPOT)
+    run.create(700, "spot", "buy", venue=SPOT)
     assert run.until(1100).holds()
     run.create(700, "um", "buy")
     assert not run.holds()

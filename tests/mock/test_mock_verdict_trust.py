@@ -1,5 +1,7 @@
 """Nothing traded on untruth: for each a planted offender, and a run that keeps it."""
 
+from decimal import Decimal
+
 import pytest
 from handmade_run import SPOT, UM, Run, ms
 
@@ -103,8 +105,9 @@ def test_an_entry_while_balances_lie_breaks_no_trade_on_untrusted():
 def test_entries_around_the_lies_and_on_the_other_venue_are_free():
     run = lying()
     run.create(59, "before", "buy", "1")
+    run.create(64, "noticing", "buy", "3")
     run.create(121, "after", "buy", "2")
-    run.create(90, "spot", "buy", symbol="BTCUSDT-SPOT", venue=SPOT)
+    run.create(90, "spot", "buy", venue=SPOT)
     assert run.holds()
 
 
@@ -191,3 +194,13 @@ def test_a_client_that_reads_no_books_is_not_judged():
     run.truth.lies(ms(60), ["book"])
     run.request(1, "account.balances")
     assert run.until(300).holds({"stale": []})
+
+
+def test_prices_of_a_symbol_that_two_products_share_are_told_apart():
+    run = Run("no_trade_on_untrusted", venues=(UM, SPOT))
+    for venue, symbol, price in ((UM, "BTCUSDT", 100_000), (SPOT, "BTCUSDT-SPOT", 90_000)):
+        run.truth.market(ms(0), symbol, Decimal(price), Decimal(100_000), None, venue=venue)
+    run.create(30, "um", "buy", "1")
+    assert run.holds()
+    run.create(31, "spot", "buy", "2", venue=SPOT)
+    assert "request 2: buy 2 BTCUSDT" in run.evidence()

@@ -12,9 +12,10 @@ import pytest
 
 
 class Web:
-    """HTTP/1.1 by h11 on asyncio streams. `/slow?9` answers after 9 s, `/hang` never does,
+    """HTTP/1.1 by h11 on asyncio streams.
 
-    `/cut` resets in the middle of a body, `/close` answers and closes, the rest echoes.
+    `/slow?9` answers after 9 s, `/hang` never, `/close` closes afterwards; in the middle of the
+    body of `/cut` the network resets every connection. Everything else is echoed.
     """
 
     def __init__(self) -> None:

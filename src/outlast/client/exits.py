@@ -25,6 +25,7 @@ from outlast.core.exits import (
     SendExit,
     Wait,
 )
+from outlast.core.policy import EXIT_TRY
 from outlast.errors import Failure, Layer, Outcome, OutlastError
 from outlast.model import Execution, Instrument, Order, OrderRequest, Side
 from outlast.wire import Clock, VenueCodec
@@ -140,6 +141,7 @@ class Exits:
         self._log.warning("outlast.exit_began", symbol=instrument.symbol)
         until = float("inf") if deadline_s is None else self._clock.now() + deadline_s
         while self._clock.now() < until:
+            self._tell(plan, instrument.symbol)
             action = plan.next_action(self._clock.now())
             match action:
                 case ExitDone():
@@ -150,7 +152,9 @@ class Exits:
                 case CancelFirst():
                     await self._cancel(plan, action.client_order_ids)
                 case Wait():
-                    await self._wait(plan, instrument, min(action.until, until))
+                    # In short steps: another exit's success may bring the next try forward.
+                    left_s = min(action.until, until) - self._clock.now()
+                    await self._clock.sleep(max(0.0, min(left_s, 1.0)))
                 case SendExit():
                     await self._send(plan, instrument, action, report, max_slippage)
         self._finish(report, instrument)
@@ -168,7 +172,9 @@ class Exits:
             await self._lookups.executions(instrument, since_ms=since_ms)
         shown = await self._lookups.open_orders(instrument)
         if isinstance(failed, Failure) and self._account.age_s("positions") is None:
-            plan.refused_by_load(now=self._clock.now(), retry_after_s=failed.retry_after_s or 0.0)
+            plan.refused_by_load(
+                None, now=self._clock.now(), retry_after_s=failed.retry_after_s or 0.0
+            )
             await self._clock.sleep(1.0)
             return
         if isinstance(shown, frozenset):
@@ -176,13 +182,17 @@ class Exits:
         position = self._account.position(symbol)
         if not report.attempts and report.qty_at_start == 0:
             report.qty_at_start = position.qty
-        plan.observe(position.qty, self._live(symbol), now=self._clock.now())
+        plan.was_read(now=self._clock.now())
         side = Side.SELL if position.qty > 0 else Side.BUY
         report.in_the_way = tuple(
             order.client_order_id
             for order in self._orders.ledger.open(symbol)
             if order.is_external and order.side is side
         )
+
+    def _tell(self, plan: ExitPlan, symbol: str) -> None:
+        """Give the plan what is known at this instant; nothing is asked for."""
+        plan.update(self._account.position(symbol).qty, self._live(symbol))
 
     def _live(self, symbol: str) -> list[Order]:
         """Our own orders that are or may be live."""
@@ -208,11 +218,6 @@ class Exits:
                 self._log.warning("outlast.exit_cancel_failed", error=str(error))
         plan.cancels_done(now=self._clock.now())
 
-    async def _wait(self, plan: ExitPlan, instrument: Instrument, until: float) -> None:
-        """Sleep, in short steps: another exit's success may bring the next try forward."""
-        await self._clock.sleep(max(0.0, min(until - self._clock.now(), 1.0)))
-        plan.commit(self._live(instrument.symbol))
-
     async def _send(
         self,
         plan: ExitPlan,
@@ -225,12 +230,13 @@ class Exits:
         if action.needs_price:
             assert max_slippage is not None
             price = await self._crossing_price(instrument, request.side, max_slippage)
-            if price is None:
-                plan.refused_by_rule(now=self._clock.now())
+            self._tell(plan, instrument.symbol)
+            if price is None or request.qty > plan.room:
+                plan.refused_by_rule(None, now=self._clock.now())
                 return
             request = replace(request, price=price)
         at = self._clock.wall()
-        done = await self._desk.send(request, instrument)
+        done = await self._desk.send(request, instrument, policy=EXIT_TRY)
         now, failure, order = self._clock.now(), done.failure, done.order
         report.attempts.append(
             ExitAttempt(
@@ -251,9 +257,9 @@ class Exits:
         elif failure.outcome is Outcome.UNKNOWN:
             plan.unknown(now=now)
         elif failure.layer is Layer.BUSINESS:
-            plan.refused_by_rule(now=now)
+            plan.refused_by_rule(request, now=now)
         else:
-            plan.refused_by_load(now=now, retry_after_s=failure.retry_after_s or 0.0)
+            plan.refused_by_load(request, now=now, retry_after_s=failure.retry_after_s or 0.0)
 
     async def _crossing_price(
         self, instrument: Instrument, side: Side, max_slippage: Decimal

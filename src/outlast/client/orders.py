@@ -16,7 +16,7 @@ from outlast.client.settings import Settings
 from outlast.client.settling import Settler
 from outlast.core.order_checks import find_problem
 from outlast.core.orders import OrderEvent
-from outlast.core.policy import policy_for
+from outlast.core.policy import RetryPolicy, policy_for
 from outlast.core.refusals import RefusalCircuit, RefusalKey, shape_of
 from outlast.errors import (
     Failure,
@@ -107,7 +107,12 @@ class OrderDesk:
         )
 
     async def send(
-        self, request: OrderRequest, instrument: Instrument, *, deadline_s: float | None = None
+        self,
+        request: OrderRequest,
+        instrument: Instrument,
+        *,
+        deadline_s: float | None = None,
+        policy: RetryPolicy | None = None,
     ) -> Submitted:
         """Write the intent down, send it, and say what became of it. For checked requests only."""
         client_order_id = request.client_order_id or self._new_id()
@@ -120,14 +125,16 @@ class OrderDesk:
             raise InvalidOrder(
                 str(error), field="client_order_id", venue=self._codec.VENUE
             ) from error
+        policy = policy if policy is not None else policy_for(wire)
         if deadline_s is None:
-            deadline_s = self._settings.submit_deadline_s or policy_for(wire).deadline_s
+            deadline_s = self._settings.submit_deadline_s or policy.deadline_s
         deadline = self._clock.now() + deadline_s
         order = self._orders.apply(client_order_id, OrderEvent.SENT)
         try:
             result = await self._calls.call(
                 wire,
                 deadline=deadline,
+                policy=policy,
                 on_late=lambda _, answer: self._heard_late(
                     client_order_id, request, wire, instrument, answer
                 ),

@@ -201,7 +201,6 @@ class Breaker:
         "_last_record",
         "_oks",
         "_probe_again_at",
-        "_probe_era",
         "_probe_sent_at",
         "_retry_at",
         "_rng",
@@ -233,7 +232,6 @@ class Breaker:
         self._tickets = 0
         self._in_flight: dict[int, float] = {}  # ticket -> when its place is free again
         self._probe_sent_at: float | None = None
-        self._probe_era = 0
         self._probe_again_at = 0.0
         self._era = -1
         self._enter_era()
@@ -283,7 +281,8 @@ class Breaker:
         if self._state is BreakerState.OPEN:
             return max(now, self._retry_at)
         if self._state is BreakerState.PROBING:
-            return max(now, (self._since or now) + self._settings.probe_timeout_s)
+            assert self._since is not None
+            return max(now, self._since + self._settings.probe_timeout_s)
         self._expire(now)
         return None if len(self._in_flight) < self._cap else min(self._in_flight.values())
 
@@ -343,7 +342,7 @@ class Breaker:
         if self._probe_sent_at is not None:
             self.probe_result(False, now)
             return self.probe_due(now)
-        self._probe_sent_at, self._probe_era = now, self._era
+        self._probe_sent_at = now
         if self._state is BreakerState.OPEN:
             self._change(BreakerState.PROBING, now)
         return True
@@ -363,13 +362,15 @@ class Breaker:
         return self._probe_again_at
 
     def probe_result(self, ok: bool, now: float) -> None:
-        """Report the probe. Without one out, or with one of an older era, nothing happens."""
+        """Report the probe. Without one out nothing happens.
+
+        Nor does it when the breaker has opened since: the next probe waits until this one is back,
+        so that each answer belongs to the question it was asked for.
+        """
         if self._probe_sent_at is None:
             return
         self._probe_sent_at = None
         self._probe_again_at = now + self._settings.probe_every_s
-        if self._probe_era != self._era:
-            return
         if self._state is BreakerState.PROBING:
             if ok:
                 self._begin_return(now)
@@ -460,7 +461,6 @@ class Breaker:
         self._change(BreakerState.OPEN, now)
 
     def _begin_return(self, now: float) -> None:
-        self._evidence, self._failures = 0.0, 0
         self._oks, self._cap = 0, 1
         self._enter_era()
         self._change(BreakerState.CANARY, now)

@@ -48,23 +48,24 @@ class Shape(Enum):
     """The forms an exit takes in turn, each refused for reasons that may spare the next."""
 
     WHOLE = "whole"
+    NEARLY = "nearly"
     HALF = "half"
     QUARTER = "quarter"
-    EIGHTH = "eighth"
-    SIXTEENTH = "sixteenth"
-    LIMIT_QUARTER = "limit_quarter"
+    LIMIT_HALF = "limit_half"
     """A limit order at a crossing price, IOC: another path through the venue's risk checks."""
 
 
-_SHARE: Final = {
-    Shape.WHOLE: Decimal(1),
-    Shape.HALF: Decimal("0.5"),
-    Shape.QUARTER: Decimal("0.25"),
-    Shape.EIGHTH: Decimal("0.125"),
-    Shape.SIXTEENTH: Decimal("0.0625"),
-    Shape.LIMIT_QUARTER: Decimal("0.25"),
+_SHARES: Final = {
+    # The least and the most of what is left, in thousandths: drawn anew for each try, because the
+    # same request again meets the same refusal again.
+    Shape.WHOLE: (1000, 1000),
+    Shape.NEARLY: (960, 999),
+    Shape.HALF: (450, 550),
+    Shape.QUARTER: (220, 280),
+    Shape.LIMIT_HALF: (450, 550),
 }
-_LADDER: Final = tuple(Shape)
+_LADDER: Final = (Shape.WHOLE, Shape.NEARLY, Shape.HALF, Shape.NEARLY, Shape.QUARTER)
+"""Large shares come more often: while one try in fifty gets through, each that does must count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +75,17 @@ class ExitSettings:
     refusals before the door closed for good: tries are worth most at the beginning."""
     pace_urgent: Backoff = field(default_factory=lambda: Backoff(0.5, 4.0))
     pace_long: Backoff = field(default_factory=lambda: Backoff(1.0, 16.0))
-    """Afterwards. Mean 8 s: 450 tries an hour, 0.3 % of USD-M's order limit."""
-    state_age_max_s: float = 10.0
-    """Position and open orders older than this are read again before a send."""
+    """Afterwards: 8 s on average, 450 tries an hour. With what has to be read between them that is
+    1 % of USD-M's weight, so that several exits can go on through a night without a thought."""
+    state_age_max_s: float = 30.0
+    """Position and open orders older than this are read again before a send, and after a refusal
+    by rule already when they are half as old."""
     requote_s: float = 2.0
     """How long makers get to come back after we took what was there."""
-    size_jitter: Decimal = Decimal("0.1")
-    """Slices vary by this share, so that the same request is never simply repeated."""
+    same_size_max: int = 3
+    """So often one size is tried while the position stays as it is ..."""
+    same_size_again: Backoff = field(default_factory=lambda: Backoff(60.0, 600.0))
+    """... then after a minute, and ever more rarely: it is the sizes not yet refused that count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,14 @@ class ExitDone:
 ExitAction = ReadState | CancelFirst | SendExit | Wait | ExitDone
 
 
+@dataclass(slots=True)
+class _Tries:
+    """How one size has fared while the position stayed as it is."""
+
+    count: int = 0
+    free_at: float = 0.0
+
+
 class ExitPlan:
     """One call of `close_position`."""
 
@@ -132,7 +145,7 @@ class ExitPlan:
         self._settings = settings
         self._rng = rng
         self._began_at = began_at
-        self._ladder = _LADDER if limit_allowed else _LADDER[:-1]
+        self._ladder = (*_LADDER, Shape.LIMIT_HALF) if limit_allowed else _LADDER
         self._shape = 0
         self._qty: Decimal | None = None
         self._blockers: tuple[str, ...] = ()
@@ -142,26 +155,36 @@ class ExitPlan:
         self._next_at = began_at
         self._refusals = 0
         self._cancels_tried = False
+        self._sizes: dict[tuple[OrderType, Decimal], _Tries] = {}
 
     # What is known.
 
-    def observe(self, qty: Decimal, live: Sequence[Order], *, now: float) -> None:
-        """The believed position (signed) and our orders of the symbol that are or may be live."""
+    def update(self, qty: Decimal, live: Sequence[Order]) -> None:
+        """The believed position (signed) and our orders of the symbol that are or may be live.
+
+        Both at once and of one instant: a fill moves from the one into the other.
+        """
+        if qty != self._qty:
+            self._sizes.clear()
         self._qty = qty
-        self._read_at = now
-        self.commit(live)
+        # What our live orders may still take of the position counts as taken.
+        mine = [order for order in live if order.side is self.side]
+        self._committed = sum((order.leaves_qty for order in mine), Decimal(0))
         # What can rest is cancelled first; what cannot is on its way to an end by itself.
         self._blockers = tuple(
             order.client_order_id
-            for order in live
-            if order.side is self.side and order.venue_order_id is not None and _can_rest(order)
+            for order in mine
+            if order.venue_order_id is not None and _can_rest(order)
         )
 
-    def commit(self, live: Sequence[Order]) -> None:
-        """Count what our live orders may still take of the position as taken."""
-        self._committed = sum(
-            (order.leaves_qty for order in live if order.side is self.side), Decimal(0)
-        )
+    def was_read(self, *, now: float) -> None:
+        """What `update` tells was asked of the venue just now."""
+        self._read_at = now
+
+    @property
+    def room(self) -> Decimal:
+        """How much of the position no live order may take yet."""
+        return abs(self._qty or Decimal(0)) - self._committed
 
     @property
     def side(self) -> Side:
@@ -170,15 +193,22 @@ class ExitPlan:
 
     # What became of the last order.
 
-    def refused_by_rule(self, *, now: float) -> None:
-        """The venue's rules said no: change the shape, look at the state again, wait."""
+    def refused_by_rule(self, request: OrderRequest | None, *, now: float) -> None:
+        """The venue's rules said no: change the shape, look at the state again, wait.
+
+        `request` is None where the shape could not even be sent.
+        """
+        self._note_refused(request, now)
         self._shape = (self._shape + 1) % len(self._ladder)
         self._cancels_tried = False
         self._stale_after = now - self._settings.state_age_max_s / 2
         self._pause(now)
 
-    def refused_by_load(self, *, now: float, retry_after_s: float = 0.0) -> None:
+    def refused_by_load(
+        self, request: OrderRequest | None, *, now: float, retry_after_s: float = 0.0
+    ) -> None:
         """The venue sheds load, or could not be reached: the shape is not to blame."""
+        self._note_refused(request, now)
         self._pause(now)
         self._next_at = max(self._next_at, now + retry_after_s)
 
@@ -216,29 +246,36 @@ class ExitPlan:
             return ReadState()
         if self._blockers and not self._cancels_tried:
             return CancelFirst(self._blockers)
-        left = abs(self._qty) - self._committed
-        if left <= 0:
+        if self.room <= 0:
             self._stale_after = now + self._settings.requote_s
             self._next_at = self._stale_after
             return Wait(self._next_at, "what is left is in orders whose end is not known yet")
-        return self._send(left)
+        return self._next_send(now)
 
-    def _send(self, left: Decimal) -> SendExit:
-        shape = self._ladder[self._shape]
-        share = _SHARE[shape]
-        qty = left
-        if share < 1:
-            spread = self._settings.size_jitter
-            # Jitter decides about a share, not about money: it is drawn in thousandths.
-            jitter = Decimal(self._rng.randrange(-1000, 1001)) / 1000 * spread
-            qty = left * share * (1 + jitter)
-        step = self._instrument.qty_step
-        qty = (qty / step).to_integral_value(ROUND_DOWN) * step
-        limit = shape is Shape.LIMIT_QUARTER
+    def _next_send(self, now: float) -> SendExit | Wait:
+        """The next shape whose size may be tried now."""
+        soonest = now + self._settings.same_size_again.cap_s
+        for turn in range(len(self._ladder)):
+            shape = (self._shape + turn) % len(self._ladder)
+            offer = self._make(self._ladder[shape])
+            free_at = self._sizes.get(_size(offer.request), _Tries()).free_at
+            if free_at <= now:
+                self._shape = shape
+                return offer
+            soonest = min(soonest, free_at)
+        return Wait(soonest, "every size was refused several times")
+
+    def _make(self, shape: Shape) -> SendExit:
         bounds = self._instrument
-        qty_min = bounds.qty_min if limit else max(bounds.qty_min, bounds.market_qty_min)
-        qty_max = bounds.qty_max if limit else min(bounds.qty_max, bounds.market_qty_max)
-        qty = min(max(qty, qty_min), qty_max, max(left, qty_min))
+        qty = self.room * self._rng.randint(*_SHARES[shape]) / 1000
+        qty = (qty / bounds.qty_step).to_integral_value(ROUND_DOWN) * bounds.qty_step
+        limit = shape is Shape.LIMIT_HALF
+        qty_min, qty_max = bounds.qty_min, bounds.qty_max
+        if not limit:
+            qty_min = max(qty_min, bounds.market_qty_min)
+            qty_max = min(qty_max, bounds.market_qty_max)
+        # A rest below the minimum is closed by the minimum: reduce-only takes what there is.
+        qty = min(max(qty, qty_min), qty_max)
         request = OrderRequest(
             symbol=bounds.symbol,
             side=self.side,
@@ -249,11 +286,25 @@ class ExitPlan:
         )
         return SendExit(request, shape, needs_price=limit)
 
+    def _note_refused(self, request: OrderRequest | None, now: float) -> None:
+        if request is None:
+            return
+        tries = self._sizes.setdefault(_size(request), _Tries())
+        tries.count += 1
+        over = tries.count - self._settings.same_size_max
+        if over >= 0:
+            again = self._settings.same_size_again
+            tries.free_at = now + min(again.cap_s, again.base_s * 2.0 ** min(over, 32))
+
     def _pause(self, now: float) -> None:
         self._refusals += 1
         urgent = now - self._began_at < self._settings.urgent_s
         pace = self._settings.pace_urgent if urgent else self._settings.pace_long
         self._next_at = now + pace.delay_s(min(self._refusals, 32), self._rng)
+
+
+def _size(request: OrderRequest) -> tuple[OrderType, Decimal]:
+    return request.order_type, request.qty
 
 
 def _can_rest(order: Order) -> bool:

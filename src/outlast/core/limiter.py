@@ -110,9 +110,9 @@ class _Window:
     )
 
     def __init__(self, spec: CounterSpec, doubt_s: float) -> None:
-        self._index = -1  # no window yet
+        self._index = -1.0  # no window yet
         self._previous = self._used = self._next = 0
-        self._burst_second = -1
+        self._burst_second = -1.0
         self._burst_used = 0
         self.spec = spec
         self.configure(spec, doubt_s)
@@ -120,7 +120,7 @@ class _Window:
     def configure(self, spec: CounterSpec, doubt_s: float) -> None:
         """Change the limit. What is used stays used, also in a window of another length."""
         if self._index >= 0 and spec.window_s != self.spec.window_s:
-            self._index = -1
+            self._index = -1.0
             self._previous = self._used = max(self._previous, self._used, self._next)
             self._next = 0
         self.spec = spec
@@ -145,18 +145,17 @@ class _Window:
         room = self._ceilings[lane] - units
         if room < 0:
             return inf
+        # The next window needs no look: what it has been charged in advance, this one was as well.
         if self._used > room:
             # As the previous one it still counts for `doubt_s` into its successor.
             return (self._index + 1) * window_s + doubt_s + _TICK_S
         if into_s < doubt_s and self._previous > room:
             return self._index * window_s + doubt_s + _TICK_S
-        if window_s - into_s <= doubt_s and self._next > room:
-            return (self._index + 2) * window_s + doubt_s + _TICK_S
         if (
             lane is not Lane.SAFETY
             and self._burst_used
             and self._burst_used + units > self._burst_max
-            and self._burst_second == floor(server_now)
+            and self._burst_second == server_now // 1.0
         ):
             return self._burst_second + 1.0 + _TICK_S
         return 0.0
@@ -168,7 +167,7 @@ class _Window:
             self._previous += units
         if self.spec.window_s - into_s <= self._doubt_s:
             self._next += units
-        second = floor(server_now)
+        second = server_now // 1.0
         if second != self._burst_second:
             self._burst_second, self._burst_used = second, 0
         self._burst_used += units
@@ -195,7 +194,7 @@ class _Window:
 
     def _roll(self, server_now: float) -> float:
         """Move on to the window of `server_now` and return how far into it that is."""
-        index = floor(server_now / self.spec.window_s)
+        index = server_now // self.spec.window_s
         ahead = index - self._index
         if ahead == 0:
             pass
@@ -271,7 +270,7 @@ class Limiter:
     def wait_for(self, costs: Sequence[Cost], lane: Lane, server_now: float) -> Wait | None:
         """Say what `try_take` would wait for, without taking anything; None when it would grant."""
         until, counter = 0.0, ""
-        for cost in costs if len(costs) < 2 else _merged(costs):
+        for cost in _merged(costs):
             wait = self._window(cost.counter).wait_until(cost.units, lane, server_now)
             if wait > until:
                 until, counter = wait, cost.counter
@@ -321,11 +320,11 @@ class Limiter:
 
 def _merged(costs: Sequence[Cost]) -> Sequence[Cost]:
     """The same costs with each counter named once, so that all of it is checked together."""
+    if len(costs) < 2 or (len(costs) == 2 and costs[0].counter != costs[1].counter):
+        return costs
     units: dict[str, int] = {}
     for cost in costs:
         units[cost.counter] = units.get(cost.counter, 0) + cost.units
-    if len(units) == len(costs):
-        return costs
     return [Cost(counter, of_it) for counter, of_it in units.items()]
 
 

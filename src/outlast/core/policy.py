@@ -16,7 +16,16 @@ from outlast.errors import Failure, Outcome, Remedy
 from outlast.model import Plane
 from outlast.wire import Lane, WireRequest
 
-__all__ = ["Decision", "GiveUp", "RetryAt", "RetryPolicy", "SettleFirst", "decide", "policy_for"]
+__all__ = [
+    "EXIT_TRY",
+    "Decision",
+    "GiveUp",
+    "RetryAt",
+    "RetryPolicy",
+    "SettleFirst",
+    "decide",
+    "policy_for",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +61,8 @@ PRIVATE_READ: Final = RetryPolicy(attempts_max=3, deadline_s=12.0, backoff=Backo
 NEW_RISK: Final = RetryPolicy(attempts_max=3, deadline_s=10.0, backoff=Backoff(0.1, 1.0))
 """A quote is stale long before a back-off sequence ends: few attempts, close together."""
 REDUCING: Final = RetryPolicy(attempts_max=4, deadline_s=25.0, backoff=Backoff(0.5, 5.0))
+EXIT_TRY: Final = RetryPolicy(attempts_max=1, deadline_s=25.0, backoff=Backoff(0.5, 5.0))
+"""One try of an exit: when and in what shape the next one follows is the exit's own decision."""
 CANCEL: Final = RetryPolicy(attempts_max=6, deadline_s=20.0, backoff=Backoff(0.5, 5.0))
 
 

@@ -44,6 +44,10 @@ _STATUS_WORDS: Final[Mapping[str, str]] = {
 compared as one (see `same_status`)."""
 
 
+_OF_A_VENUE: Final = frozenset({"orders", "positions", "balances"})
+_OF_ALL: Final = frozenset({"venues", "stale", "journal", "version"})
+
+
 class BeliefError(ValueError):
     """The belief is not of the documented shape; the message names the field and the remedy."""
 
@@ -99,17 +103,15 @@ class Belief:
         if document is None:
             return None
         _expect(document, Mapping, "belief", "an object")
-        known = {"orders", "positions", "balances", "venues", "stale", "journal", "version"}
-        unknown = sorted(set(document) - known)
-        if unknown:
-            raise BeliefError(f"belief: unknown field {unknown[0]!r}; known are {_list(known)}")
+        _know(document, _OF_A_VENUE | _OF_ALL, "belief")
         venues = document.get("venues", {})
         _expect(venues, Mapping, "belief.venues", "an object keyed by venue")
         stale = document.get("stale")
         return cls(
             anywhere=_venue(document, "belief"),
             venues={
-                name: _venue(picture, f"belief.venues.{name}") for name, picture in venues.items()
+                name: _venue(_only(picture, f"belief.venues.{name}"), f"belief.venues.{name}")
+                for name, picture in venues.items()
             },
             stale=None if stale is None else _stale(stale),
             journal=_journal(document.get("journal")),
@@ -122,8 +124,21 @@ def same_status(believed: str, true: str) -> bool:
     return believed == true or (believed in over and true in over)
 
 
-def _venue(document: Any, where: str) -> VenueBelief:
+def _know(document: Mapping[str, Any], known: frozenset[str], where: str) -> None:
+    unknown = sorted(set(document) - known)
+    if unknown:
+        raise BeliefError(f"{where}: unknown field {unknown[0]!r}; known are {_list(known)}")
+
+
+def _only(document: Any, where: str) -> Mapping[str, Any]:
+    """`document`, which may say nothing but what is one venue's."""
     _expect(document, Mapping, where, "an object")
+    _know(document, _OF_A_VENUE, where)
+    found: Mapping[str, Any] = document
+    return found
+
+
+def _venue(document: Mapping[str, Any], where: str) -> VenueBelief:
     orders = document.get("orders")
     if orders is not None:
         _expect(orders, Mapping, f"{where}.orders", "an object {client_order_id: status}")

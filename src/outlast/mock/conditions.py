@@ -55,11 +55,14 @@ class Steps(Generic[T]):
         index = bisect_right(self._times, at_ms)
         if index and self._times[index - 1] == at_ms:
             self._values[index - 1] = value
-            return
-        if index and index == len(self._times) and self._values[index - 1] == value:
-            return
-        self._times.insert(index, at_ms)
-        self._values.insert(index, value)
+        else:
+            self._times.insert(index, at_ms)
+            self._values.insert(index, value)
+
+    def put_change(self, at_ms: int, value: T) -> None:
+        """The same, for what is reported in order and often: nothing is kept of no change."""
+        if not self._values or self._values[-1] != value:
+            self.put(at_ms, value)
 
     def at(self, at_ms: int, default: D) -> T | D:
         """The value that holds at `at_ms`; `default` before the first step."""
@@ -76,15 +79,23 @@ class Steps(Generic[T]):
 
     def since(self, at_ms: int) -> int | None:
         """When the value that holds at `at_ms` began; None before the first step."""
-        index = bisect_right(self._times, at_ms)
-        return self._times[index - 1] if index else None
+        index = bisect_right(self._times, at_ms) - 1
+        while index > 0 and self._values[index - 1] == self._values[index]:
+            index -= 1
+        return self._times[index] if index >= 0 else None
 
     def spans(self, end_ms: int) -> Iterator[Span[T]]:
         """Every value with its time, the last one up to `end_ms`; later steps are left out."""
-        ends = [*self._times[1:], end_ms]
-        for start, end, value in zip(self._times, ends, self._values, strict=True):
-            if start < end_ms:
-                yield Span(start, min(end, end_ms), value)
+        start = 0
+        for index, value in enumerate(self._values):
+            following = index + 1
+            if following < len(self._values) and self._values[following] == value:
+                continue
+            begin = self._times[start]
+            start = following
+            if begin < end_ms:
+                end = self._times[following] if following < len(self._times) else end_ms
+                yield Span(begin, min(end, end_ms), value)
 
     def within(self, start_ms: int, end_ms: int, default: D) -> list[T | D]:
         """All values that held at some instant of `start_ms`..`end_ms`, both included."""
@@ -152,7 +163,8 @@ class Conditions:
 
     def __init__(self) -> None:
         self.phases: Steps[str] = Steps()
-        self.modes: Steps[str] = Steps()
+        self.modes: dict[str, str] = {}
+        """By venue, as last told: what holds now, for the truth's document."""
         self.dials: list[Dial] = []
         self._lies: dict[str, Steps[tuple[str, ...]]] = {}
         self._quotes: dict[tuple[str, str], Steps[Quote]] = {}
@@ -163,7 +175,7 @@ class Conditions:
         insort(self.dials, dial, key=lambda known: known.at_ms)
 
     def lie(self, at_ms: int, what: Iterable[str], venue: str) -> None:
-        self._lies.setdefault(venue, Steps()).put(at_ms, tuple(sorted(set(what))))
+        self._lies.setdefault(venue, Steps()).put_change(at_ms, tuple(sorted(set(what))))
 
     def lies_at(self, at_ms: int, venue: str) -> tuple[str, ...]:
         """What the venue does not tell the truth about at this instant."""
@@ -200,7 +212,7 @@ class Conditions:
         return self._quotes.get((venue, symbol)) or self._quotes.get(("", symbol))
 
     def be_willing(self, at_ms: int, account: str, *, yes: bool) -> None:
-        self._willing.setdefault(account, Steps()).put(at_ms, yes)
+        self._willing.setdefault(account, Steps()).put_change(at_ms, yes)
 
     def willingness(self, account: str) -> Steps[bool] | None:
         return self._willing.get(account)

@@ -170,6 +170,7 @@ class Control:
             "paused": run.clock.paused,
             "phase": moment.phase.name,
             "ended": moment.ended,
+            "notices": [{"at_ms": at_ms, "text": text} for at_ms, text in run.notices],
         }
 
     async def _set_clock(self, order: _Order) -> tuple[int, Any]:

@@ -92,9 +92,11 @@ class FaultDesk:
     """Asks the rules of the phase, and those added while running, about each request.
 
     The first rule whose endpoint class, `where` and `p` hold decides. Rules with neither reply,
-    effect nor stream decide nothing: they add latency, and the first of them that holds counts,
-    unless the deciding rule has a latency of its own. Rules that were added come first and know
-    neither ramp nor flap; of requests that a ramp admits the phase's rules are not asked.
+    effect nor stream decide nothing: they add latency and let the rules below them decide. The
+    first of them that holds counts, unless the deciding rule has a latency of its own; those below
+    the deciding rule are not reached, so that a rule of latency at the end slows what has passed.
+    Rules that were added come first and know neither ramp nor flap. When a ramp admits a request,
+    the phase's rules are not asked about it.
 
     It counts for `times` and `nth` only; two desks with the same seed that are asked the same
     decide the same.

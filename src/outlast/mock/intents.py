@@ -15,10 +15,10 @@ intent here. On the wire they cannot be told from a blind repeat.
 from __future__ import annotations
 
 from array import array
-import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 
 from outlast.mock.history import AccountHistory, OrderHistory
 from outlast.mock.records import CreateFacts, Landed, RequestRecord, Told
@@ -84,17 +84,11 @@ class Intent:
         One that had vanished without a fill before the next landed is not held against the client:
         the venue itself had proved it absent.
         """
-        lasting = [order for order in self.orders if order.existed]
+        lasting: list[OrderHistory | None] = [order for order in self.orders if order.existed]
         held = [
             order
-            for order, following in itertools.pairwise([*lasting, None])
-            if order is not None
-            and not (
-                following is not None
-                and order.vanished
-                and order.voided_ms is not None
-                and order.voided_ms <= following.created_ms
-            )
+            for order, following in pairwise([*lasting, None])
+            if order is not None and not _gone_before(order, following)
         ]
         return held[1:]
 
@@ -103,6 +97,12 @@ class Intent:
         qty = "everything" if facts.qty is None else f"{facts.qty:f}"
         price = f" at {facts.price:f}" if facts.price is not None else ""
         return f"{facts.side.lower()} {qty} {facts.symbol} {facts.type.lower()}{price}"
+
+
+def _gone_before(order: OrderHistory, following: OrderHistory | None) -> bool:
+    if following is None or not order.vanished or order.voided_ms is None:
+        return False
+    return order.voided_ms <= following.created_ms
 
 
 def track(records: Iterable[RequestRecord], histories: Iterable[AccountHistory]) -> list[Intent]:

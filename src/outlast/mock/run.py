@@ -58,7 +58,7 @@ class Run:
         speed: float,
         on_change: Callable[[], None],
     ) -> None:
-        check_rules(scenario)
+        check_scenario(scenario)
         self.scenario = scenario
         self.script = Script(scenario)
         try:
@@ -69,6 +69,8 @@ class Run:
         self.desk = FaultDesk(self.script, self.chance)
         self.truth = Truth(scenario)
         self.status_page = StatusPage(script=self.script, clock=self.clock, desk=self.desk)
+        self.notices: list[tuple[int, str]] = []
+        """What the venue has announced: (venue time, text)."""
         self._on_change = on_change
         self._ordinals = itertools.count(1)
         self._fired = 0  # how many of the script's events have been
@@ -168,10 +170,7 @@ class Run:
         return _Served(venue, stage, stage.open_account(DEFAULT_ACCOUNT))
 
     def _stages(self) -> Sequence[Stage]:
-        """The venues whose product the scenario fails come last: their mode is the run's."""
-        scope = self.scenario.scope
-        stages = [served.stage for served in self._served.values()]
-        return sorted(stages, key=lambda stage: not scope or stage.product in scope)
+        return [served.stage for served in self._served.values()]
 
     def _enter(self) -> None:
         """The script has come to an instant at which something changes."""
@@ -180,8 +179,11 @@ class Run:
             stage.enter()
         events = self.script.events
         while self._fired < len(events) and events[self._fired].at_s <= self.clock.elapsed_s:
+            event = events[self._fired]
+            if event.kind == "notice":
+                self.notices.append((self.clock.now_ms, event.note))
             for stage in stages:
-                stage.fire(events[self._fired])
+                stage.fire(event)
             self._fired += 1
         following = self.script.changes_after(self.clock.elapsed_s)
         if following is not None:
@@ -189,14 +191,28 @@ class Run:
         self._on_change()
 
 
-def check_rules(scenario: Scenario) -> None:
-    """Refuse what no mock could do: see `check_rule`."""
+_PLAYED: Final = ("funding", "notice")
+
+
+def check_scenario(scenario: Scenario) -> None:
+    """Refuse what the exchange cannot play, before anything is started.
+
+    Raises:
+        MockError: a rule that contradicts itself (see `check_rule`), or an event of a kind that
+            nothing here carries out.
+    """
     for phase in scenario.phases:
         for rule in phase.faults:
             problem = check_rule(rule)
             if problem:
                 raise MockError(
                     f"{scenario.scenario}: rule {rule.id} (line {rule.line}): {problem}"
+                )
+        for event in phase.events:
+            if event.kind not in _PLAYED:
+                raise MockError(
+                    f"{scenario.scenario}: phase {phase.name}: events: the mock does not play "
+                    f"{event.kind}; it plays {' and '.join(_PLAYED)}: take it out"
                 )
 
 

@@ -168,11 +168,10 @@ def _first_exit_after_s(truth: Truth, account: str, exits: list[Send]) -> float 
 
 def _realised_loss(truth: Truth, histories: Iterable[AccountHistory]) -> Decimal:
     """Fees less realised profit; a fee in the base currency is counted at the fill's price."""
-    instruments = truth.scenario.world.instruments
     loss = ZERO
     for history in histories:
         for fill in history.fills:
-            spec = instruments.get(fill.symbol)
+            spec = truth.instrument(history.venue, fill.symbol)
             in_base = spec is not None and fill.fee_currency == spec.base
             fee = fill.fee * fill.price if in_base else fill.fee
             loss += fee - fill.realised_pnl

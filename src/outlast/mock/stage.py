@@ -18,12 +18,12 @@ from outlast.mock.engine.events import OrderSnapshot
 from outlast.mock.engine.model import NewOrder, OrderType, Product
 from outlast.mock.faults import FaultDesk, RequestFacts
 from outlast.mock.keys import Account, KeyRing
-from outlast.mock.scenario.model import AccountSpec, Event, InstrumentSpec, OpenOrderSpec
+from outlast.mock.scenario.model import Event, InstrumentSpec, OpenOrderSpec
 from outlast.mock.scenario.moment import AccountState, EngineState, MarketState, Moment
 from outlast.mock.scenario.script import Script
 from outlast.mock.script_knobs import engine_knobs, market_knobs
 from outlast.mock.truth import Truth
-from outlast.mock.view import AccountPicture, Lies
+from outlast.mock.view import AccountPicture, Lies, Picture
 
 __all__ = ["Stage"]
 
@@ -104,12 +104,13 @@ class Stage:
             positions=moment.account.positions,
             transfers=moment.account.transfers,
         )
-        if self._set is None or self._set[0] != state:
-            self.engine.configure(engine_knobs(state))
+        # The market first: an engine that resumes in this instant meets the new market.
         if self._set is None or self._set[1] != moment.market:
             self.engine.set_market(market_knobs(moment.market, t0_ms=self._clock.t0_ms))
+        if self._set is None or self._set[0] != state:
+            self.engine.configure(engine_knobs(state))
         self._set = (state, moment.market)
-        self._truth.phase(self.true_ms, moment.phase.name, mode=state.mode.value)
+        self._truth.phase(self.true_ms, moment.phase.name, mode=state.mode.value, venue=self.venue)
         self._truth.lies(self.true_ms, self._lies_told(state), venue=self.venue)
         for account in self.keys:
             self.report_willingness(account.name)
@@ -144,7 +145,7 @@ class Stage:
         )
         orders = [_order(o, listed[o.symbol]) for o in spec.open_orders if o.symbol in listed]
         self.engine.open_account(
-            name, balances=self._wallets(spec), positions=positions, open_orders=orders
+            name, balances=dict(spec.balances), positions=positions, open_orders=orders
         )
         self._truth.open_account(
             self.true_ms,
@@ -161,9 +162,6 @@ class Stage:
         self.report_willingness(name)
         return account
 
-    def _wallets(self, spec: AccountSpec) -> dict[str, Decimal]:
-        return dict(spec.balances)
-
     def _take_pictures(self, state: AccountState) -> None:
         """Keep what `stale` will show from now on: the account as it is at this instant."""
         before, self._shown_state = self._shown_state, state
@@ -179,13 +177,13 @@ class Stage:
     def _take_picture(self, name: str, *, balances: bool, positions: bool) -> None:
         if not balances and not positions:
             return
+        engine = self.engine
+        margin = engine.margin(name) if self.product is Product.UM else None
         picture = self.pictures.get(name, AccountPicture())
         if balances:
-            picture = replace(picture, balances=dict(self.engine.balances(name)))
+            picture = replace(picture, balances=Picture(dict(engine.balances(name)), margin))
         if positions:
-            picture = replace(picture, positions=dict(self.engine.positions(name)))
-        if self.product is Product.UM:
-            picture = replace(picture, margin=self.engine.margin(name))
+            picture = replace(picture, positions=Picture(dict(engine.positions(name)), margin))
         self.pictures[name] = picture
 
     # -- reports ----------------------------------------------------------------------------------

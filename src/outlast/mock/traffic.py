@@ -1,6 +1,6 @@
 """Every request that reached the mock: a narrow table of all, and the whole of those that matter.
 
-Memory: 34 bytes a request for ever; besides, whole records of every request that may change an
+Memory: 35 bytes a request for ever; besides, whole records of every request that may change an
 order (`WRITES`) and of the newest `reads_max` others. Of older writes the parameters are dropped.
 So a long run grows with the orders it sends, hardly with what it reads.
 """

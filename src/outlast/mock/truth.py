@@ -16,13 +16,13 @@ from decimal import Decimal
 from typing import Any, Final
 
 from outlast.mock.belief import Belief
-from outlast.mock.conditions import Conditions, Dial, Quote, utc
+from outlast.mock.conditions import Conditions, Dial, Quote, Steps, utc
 from outlast.mock.engine.events import EngineEvent, OrderSnapshot, TradeEvent
 from outlast.mock.history import AccountHistory, History, OrderHistory
 from outlast.mock.intents import Intent, Unknown, track, unknowns
 from outlast.mock.records import RequestRecord, Told
 from outlast.mock.scenario.defaults import to_instrument
-from outlast.mock.scenario.model import Scenario
+from outlast.mock.scenario.model import InstrumentSpec, Scenario
 from outlast.mock.scorecard import scorecard
 from outlast.mock.traffic import Traffic, settled_ms, state_ms
 from outlast.mock.verdict import judge
@@ -125,12 +125,12 @@ class Truth:
         self.advance(at_ms)
         self.conditions.dialled(Dial(at_ms, kind, outcome, venue, account))
 
-    def phase(self, at_ms: int, name: str, *, mode: str = "") -> None:
-        """A phase begins; `mode` is the engine's mode in it. Report each change of mode too."""
+    def phase(self, at_ms: int, name: str, *, mode: str = "", venue: str = "") -> None:
+        """A phase begins; `mode` is the engine's mode on `venue` (on every one for "")."""
         self.advance(at_ms)
-        self.conditions.phases.put(at_ms, name)
+        self.conditions.phases.put_change(at_ms, name)
         if mode:
-            self.conditions.modes.put(at_ms, mode)
+            self.conditions.modes[venue] = mode
 
     def lies(self, at_ms: int, what: Iterable[str], *, venue: str = "") -> None:
         """From now on exactly `what` is not the truth; empty: all is true again.
@@ -194,21 +194,30 @@ class Truth:
             if order.existed and not order.vanished and not _known(order, history)
         ]
 
-    def spelled(self, venue: str, symbol: str) -> str:
-        """The scenario's key for `symbol` as a wire or a unified notation spells it."""
-        instruments = self.scenario.world.instruments
-        if symbol in instruments:
-            return symbol
+    def instrument(self, venue: str, symbol: str) -> InstrumentSpec | None:
+        """What `venue` lists as `symbol`, spelled as the scenario, the wire or a unified notation
+        (`BTC/USDT:USDT`) does."""
         plain = symbol.split(":", maxsplit=1)[0].replace("/", "")
-        listed = self.scenario.world.listed_on(venue) if venue else instruments.values()
-        for spec in listed:
-            if spec.venue_symbol in (symbol, plain):
-                return spec.symbol
-        return symbol
+        listed = self.scenario.world.listed_on(venue)
+        for names in ((symbol,), (symbol, plain)):
+            for spec in listed:
+                if spec.symbol in names or spec.venue_symbol in names:
+                    return spec
+        return None
+
+    def traded_as(self, venue: str, symbol: str) -> str:
+        """The engine's name for `symbol`, which is that on the wire; `symbol` if not listed."""
+        spec = self.instrument(venue, symbol)
+        return symbol if spec is None else spec.venue_symbol
+
+    def quotes(self, venue: str, symbol: str) -> Steps[Quote] | None:
+        """The prices of `symbol` on `venue` over time; None when none were reported."""
+        spec = self.instrument(venue, symbol)
+        return self.conditions.quotes(venue, symbol if spec is None else spec.symbol)
 
     def qty_step(self, venue: str, symbol: str) -> Decimal:
         """The smallest difference of two quantities of `symbol`; zero for one not listed."""
-        spec = self.scenario.world.instruments.get(symbol)
+        spec = self.instrument(venue, symbol)
         return Decimal(0) if spec is None else to_instrument(spec, venue).qty_step
 
     def verdict(
@@ -249,6 +258,7 @@ class Truth:
             accounts = venues.setdefault(history.venue, {"accounts": {}})["accounts"]
             accounts[history.account] = _account_json(history, self.now_ms)
         for name, entry in venues.items():
+            entry["mode"] = conditions.modes.get(name, conditions.modes.get("", "online"))
             entry["lies"] = list(conditions.lies_at(self.now_ms, name))
         return {
             "version": VERSION,
@@ -257,7 +267,6 @@ class Truth:
             "at_ms": self.now_ms,
             "at": utc(self.now_ms),
             "phase": conditions.phases.last(""),
-            "mode": conditions.modes.last("online"),
             "venues": venues,
             "intents": {
                 account: [_intent_json(intent) for intent in self.intents(account)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from outlast.mock.keys import KeyRing
 from outlast.mock.limits import LimitWindow, Usage
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from outlast.mock.engine.views import AssetBalance, MarginSummary, PositionState
     from outlast.mock.venues.dialect import Timers
 
-__all__ = ["AccountPicture", "Lies", "NoTimers", "VenueView"]
+__all__ = ["AccountPicture", "Lies", "NoTimers", "Picture", "VenueView"]
 
 T = TypeVar("T")
 
@@ -37,14 +37,21 @@ class Lies:
     """`ok`, `slow` or `fail`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Picture(Generic[T]):
+    """One side of an account, as it was when a lie about it began."""
+
+    rows: Mapping[str, T]
+    margin: MarginSummary | None
+    """None on spot."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountPicture:
-    """One account as it was when the lie began; None: about this no lie is being told."""
+    """What `stale` shows of one account; None: about this no such lie is being told."""
 
-    balances: Mapping[str, AssetBalance] | None = None
-    positions: Mapping[str, PositionState] | None = None
-    margin: MarginSummary | None = None
-    """None on spot too."""
+    balances: Picture[AssetBalance] | None = None
+    positions: Picture[PositionState] | None = None
 
 
 class NoTimers:
@@ -77,43 +84,59 @@ class VenueView:
 
     def balances(self, account: str) -> Mapping[str, AssetBalance]:
         """What the venue says is in the account; maybe not what is."""
-        lie, picture = self.lies.balances, self._picture(account)
-        if lie == "empty":
-            self.lied = True
-            return {}
-        if lie == "zero":
-            self.lied = True
-            return {asset: _zeroed(b) for asset, b in self.engine.balances(account).items()}
-        if lie == "stale" and picture.balances is not None:
-            self.lied = True
-            return picture.balances
-        return self.engine.balances(account)
+        told = self._told_balances(account)
+        self.lied |= told is not None
+        return self.engine.balances(account) if told is None else told
 
     def positions(self, account: str) -> Mapping[str, PositionState]:
         """What the venue says is open; maybe not what is."""
-        lie, picture = self.lies.positions, self._picture(account)
-        if lie == "zero":
-            self.lied = True
-            return {symbol: _zeroed(p) for symbol, p in self.engine.positions(account).items()}
-        if lie == "stale" and picture.positions is not None:
-            self.lied = True
-            return picture.positions
-        return self.engine.positions(account)
+        told = self._told_positions(account)
+        self.lied |= told is not None
+        return self.engine.positions(account) if told is None else told
 
     def margin(self, account: str) -> MarginSummary:
-        """The account's sums: they follow the lie about its balances, then about its positions."""
-        margin = self._picture(account).margin
-        for lie in (self.lies.balances, self.lies.positions):
-            if lie in ("zero", "empty"):
-                self.lied = True
-                return _zeroed(self.engine.margin(account))
-            if lie == "stale" and margin is not None:
-                self.lied = True
-                return margin
-        return self.engine.margin(account)
+        """The account's sums. What is in the wallet follows the lie about balances, what positions
+        need and gain the lie about positions; what orders need is always true.
+        """
+        margin = self.engine.margin(account)
+        picture = self.pictures.get(account, AccountPicture())
+        if self._told_positions(account) is not None:
+            self.lied = True
+            then = picture.positions.margin if picture.positions else None
+            old = then if self.lies.positions == "stale" and then else _zeroed(margin)
+            margin = replace(
+                margin,
+                unrealised=old.unrealised,
+                initial=old.initial,
+                maintenance=old.maintenance,
+                margin_balance=margin.wallet + old.unrealised,
+            )
+        if self._told_balances(account) is not None:
+            self.lied = True
+            then = picture.balances.margin if picture.balances else None
+            old = then if self.lies.balances == "stale" and then else _zeroed(margin)
+            margin = replace(
+                margin,
+                wallet=old.wallet,
+                margin_balance=old.margin_balance,
+                available=old.available,
+            )
+        return margin
 
-    def _picture(self, account: str) -> AccountPicture:
-        return self.pictures.get(account, AccountPicture())
+    def _told_balances(self, account: str) -> Mapping[str, AssetBalance] | None:
+        """What is told instead of the truth; None where the truth is told."""
+        picture = self.pictures.get(account, AccountPicture()).balances
+        if self.lies.balances == "empty":
+            return {}
+        if self.lies.balances == "zero":
+            return {asset: _zeroed(held) for asset, held in self.engine.balances(account).items()}
+        return picture.rows if self.lies.balances == "stale" and picture else None
+
+    def _told_positions(self, account: str) -> Mapping[str, PositionState] | None:
+        picture = self.pictures.get(account, AccountPicture()).positions
+        if self.lies.positions == "zero":
+            return {symbol: _zeroed(p) for symbol, p in self.engine.positions(account).items()}
+        return picture.rows if self.lies.positions == "stale" and picture else None
 
 
 def _zeroed(value: T) -> T:

@@ -59,8 +59,13 @@ class NameService:
             return 0.0
         return max(0.0, self._lags.get(_key(host), self._lags[ANY])(self._rng))
 
-    def lookup(self, host: str, port: Any, *, family: int, kind: int) -> list[AddressInfo]:
+    def lookup(
+        self, host: str, port: Any, *, family: int, kind: int, local: bool = False
+    ) -> list[AddressInfo]:
         """Give what `getaddrinfo` gives.
+
+        Args:
+            local: a host asks for its own name, which no failure of the service can keep from it.
 
         Raises:
             socket.gaierror: as the real one does.
@@ -71,7 +76,7 @@ class NameService:
             addresses = [literal]
         else:
             error = self._failures.get(_key(host), self._failures.get(ANY))
-            if error is not None and _key(host) != "localhost":
+            if error is not None and not local and _key(host) != "localhost":
                 raise _error(error)
             addresses = self.addresses(host)
         found = [

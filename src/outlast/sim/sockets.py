@@ -156,8 +156,10 @@ class SimSocket:
             self.received_bytes -= len(data)
             self._tell_sender()
             return data
+        if self._end_received:
+            return b""
         self._raise_error()
-        if self._end_received or self.state is State.FAILED:
+        if self.state is State.FAILED:
             return b""
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
@@ -262,7 +264,8 @@ class SimSocket:
             if kind is Kind.DATA:
                 self.send_reset()
         elif kind is Kind.RST:
-            self.fail(errno.ECONNRESET)
+            # Linux, tcp_reset(): after the peer's end only writing can fail, and it says EPIPE.
+            self.fail(errno.EPIPE if self._end_received else errno.ECONNRESET)
         elif kind is Kind.FIN:
             self._end_received = True
             self._kernel.touch(self._descriptor)

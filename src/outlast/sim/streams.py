@@ -58,10 +58,12 @@ class StreamLoop(asyncio.selector_events.BaseSelectorEventLoop):
         return str(sockaddr[0]), str(sockaddr[1])
 
     async def create_connection(self, *args: Any, **settings: Any) -> Any:
-        _refuse_tls(settings.get("ssl"))
         sock = settings.get("sock")
         if isinstance(sock, socket.socket):
-            settings["sock"] = self._take_twin(sock)
+            sock = settings["sock"] = self._take_twin(sock)
+        if sock is not None and settings.get("ssl"):
+            sock.close()
+        _refuse_tls(settings.get("ssl"))
         return await super().create_connection(*args, **settings)
 
     async def create_server(
@@ -71,7 +73,6 @@ class StreamLoop(asyncio.selector_events.BaseSelectorEventLoop):
         port: int | str | None = None,
         *,
         family: int = socket.AF_UNSPEC,
-        flags: int = socket.AI_PASSIVE,
         sock: Any = None,
         backlog: int = 100,
         ssl: Any = None,
@@ -87,7 +88,7 @@ class StreamLoop(asyncio.selector_events.BaseSelectorEventLoop):
                 )
             sockets = [sock]
         else:
-            sockets = await self._bind_all(host, port, family, flags)
+            sockets = self._bind_all(host, port, family)
         server = asyncio.base_events.Server(
             self,
             sockets,  # type: ignore[arg-type]
@@ -101,15 +102,19 @@ class StreamLoop(asyncio.selector_events.BaseSelectorEventLoop):
             await server.start_serving()
         return server
 
-    async def _bind_all(
-        self, host: str | Iterable[str] | None, port: Any, family: int, flags: int
+    def _bind_all(
+        self, host: str | Iterable[str] | None, port: Any, family: int
     ) -> list[SimSocket]:
         hosts = [host] if host is None or isinstance(host, str) else list(host)
         sockets: list[SimSocket] = []
         try:
             for each in hosts:
-                infos = await self.getaddrinfo(
-                    each, port, family=family, type=socket.SOCK_STREAM, flags=flags
+                infos = self.network.names.lookup(
+                    each or "0.0.0.0",  # noqa: S104 as getaddrinfo has it
+                    port,
+                    family=family,
+                    kind=socket.SOCK_STREAM,
+                    local=True,
                 )
                 for found_family, *_, address in infos:
                     sock = self.network.socket(found_family)

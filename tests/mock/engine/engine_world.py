@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal as D
+from decimal import Decimal
 from typing import Any
 
 from outlast.mock.engine.engine import Engine
@@ -24,6 +24,7 @@ from outlast.mock.engine.model import (
     TimeInForce,
 )
 
+D = Decimal
 T0 = 1_760_130_420_000
 SYMBOL = "AAAUSDT"
 BUY, SELL = Side.BUY, Side.SELL

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal as D
+from itertools import pairwise
 
 import pytest
-from engine_world import BUY, HUGE, SELL, SYMBOL, T0, instrument, jump, limit, market, pass_s, taken
+from engine_world import (
+    BUY,
+    HUGE,
+    SELL,
+    SYMBOL,
+    T0,
+    D,
+    instrument,
+    jump,
+    limit,
+    market,
+    pass_s,
+    taken,
+)
 from engine_world import spot as spot_engine
 from engine_world import um as um_engine
 
@@ -98,8 +111,8 @@ def test_noise_stays_a_band_around_the_price_and_grows_with_vol_x() -> None:
         return max(prices) - min(prices)
 
     calm, wild = spread_of(1), spread_of(10)
-    assert D("0.3") < calm < D("5")
-    assert D("5") * calm < wild < D("30")
+    assert D("0.3") < calm < D(5)
+    assert D(5) * calm < wild < D(30)
 
 
 # -- drifts ---------------------------------------------------------------------------------
@@ -109,7 +122,7 @@ def test_a_drift_is_reached_smoothly_and_stays() -> None:
     engine = um_engine()
     engine.set_market(MarketKnobs(drift=Drift(D("-0.10"), 100_000)))
     prices = [D(100), *path(engine, 100)]
-    steps = [before - after for before, after in zip(prices, prices[1:], strict=False)]
+    steps = [before - after for before, after in pairwise(prices)]
     assert prices[50] == D("95.0")
     assert prices[100] == D("90.0")
     assert min(steps) >= 0
@@ -245,9 +258,7 @@ def test_levels_hold_about_their_notional_and_grow_away_from_the_touch() -> None
 def test_depth_and_spread_factors_thin_and_widen_the_book() -> None:
     engine = um_engine(instrument(depth_levels=50, tick=D("0.01")))
     quiet = engine.book(SYMBOL, 50)
-    engine.set_market(
-        MarketKnobs(spread_x=D(15), depth_bid_x=D("0.05"), depth_ask_x=D("0.5"))
-    )
+    engine.set_market(MarketKnobs(spread_x=D(15), depth_bid_x=D("0.05"), depth_ask_x=D("0.5")))
     crash = engine.book(SYMBOL, 50)
 
     def notional(levels: tuple[tuple[D, D], ...]) -> D:

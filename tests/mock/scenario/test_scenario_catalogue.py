@@ -115,7 +115,9 @@ def test_the_lockout_cascades_as_the_log_of_the_night_says():
     assert scenario.world.account.positions["DOGEUSDT"].qty == Decimal(3413001)
     assert scenario.world.account.positions["XRPUSDT"].qty == Decimal("7326.1")
     assert scenario.world.instruments["DOGEUSDT"].tick == Decimal("0.00001")
-    assert scenario.t0_ms == 1_760_130_420_000  # 2025-10-10T21:07:00Z, before -1008 changed its text
+    assert (
+        scenario.t0_ms == 1_760_130_420_000
+    )  # 2025-10-10T21:07:00Z, before -1008 changed its text
     assert scenario.score[0].compare_with == "naive-loop"
 
 

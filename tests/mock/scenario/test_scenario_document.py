@@ -27,7 +27,9 @@ from outlast.mock.scenario.durations import format_duration, parse_duration
 
 
 def test_a_scalar_is_the_text_that_was_written():
-    node = node_from_text('a: 0.2400\nb: "0.50"\nc: 010\nd: 2025-08-29T06:25:00Z\ne: on\n', name="x")
+    node = node_from_text(
+        'a: 0.2400\nb: "0.50"\nc: 010\nd: 2025-08-29T06:25:00Z\ne: on\n', name="x"
+    )
     assert node == Table(
         (
             (Scalar("a", 1), Scalar("0.2400", 1)),
@@ -114,7 +116,21 @@ def test_durations_are_seconds():
     assert parse_duration("-3s") == -3.0
     assert parse_duration("0.5s") == 0.5
     assert parse_duration("0s") == 0.0
-    for text in ("", "s", "5", "5 m", "5m5m", "5s5m", "1.h", ".5s", "+3s", "--3s", "5M", "٣s", "5m\n"):
+    for text in (
+        "",
+        "s",
+        "5",
+        "5 m",
+        "5m5m",
+        "5s5m",
+        "1.h",
+        ".5s",
+        "+3s",
+        "--3s",
+        "5M",
+        "٣s",
+        "5m\n",
+    ):
         assert parse_duration(text) is None, text
 
 

@@ -12,6 +12,8 @@ from outlast.mock.scenario import ScenarioError, from_data, lint, load, loads
 
 HEAD = "scenario: night\nvenue: binance-um\n"
 PHASE = HEAD + "phases:\n  - name: bad\n    for: 5m\n"
+SPOT_PHASE = PHASE.replace("binance-um", "binance-spot")
+TWO_VENUES = "scenario: a\nvenue: [binance-um, binance-spot]\nphases: [{name: b, for: 1m}]\n"
 
 
 def faults(*rules: str, head: str = PHASE) -> str:
@@ -88,7 +90,8 @@ WRONG = {
         6, "phases[0].engine.matching", "'off' is not a boolean", "true or false",
     ),
     "a key without a value": (
-        PHASE + "    engine: {mode: }\n", 6, "phases[0].engine.mode", "no value", "leave the key out",
+        PHASE + "    engine: {mode: }\n",
+        6, "phases[0].engine.mode", "no value", "leave the key out",
     ),
     "a text with a comma": (
         PHASE + "    events: [{at: 1m, kind: notice, note: later, much later}]\n",
@@ -226,7 +229,7 @@ WRONG = {
         7, "phases[0].faults[0].reply.http.headers.x-a", "runs over", "one line",
     ),
     "futures' words on a spot venue": (
-        faults("{match: orders.create, reply: reduce_rejected}").replace("binance-um", "kraken-spot"),
+        faults("{match: orders.create, reply: reduce_rejected}", head=SPOT_PHASE),
         7, "phases[0].faults[0].reply", "USD-M futures only", "order_rejected",
     ),
     "a probability of nonsense": (
@@ -312,8 +315,7 @@ WRONG = {
         6, "world.instruments.GOLD", "cannot be told apart", "`base` and `quote`",
     ),
     "a product to choose": (
-        "scenario: a\nvenue: [binance-um, binance-spot]\nphases: [{name: b, for: 1m}]\n"
-        "world: {instruments: {BTCUSDT: {mid: 1, tick: 0.1}}}\n",
+        TWO_VENUES + "world: {instruments: {BTCUSDT: {mid: 1, tick: 0.1}}}\n",
         4, "world.instruments.BTCUSDT", "`product` is missing", "um, spot",
     ),
     "a tick larger than the price": (
@@ -321,7 +323,7 @@ WRONG = {
         6, "world.instruments.BTCUSDT.tick", "larger than the mid", "fix",
     ),
     "a position on spot": (
-        PHASE.replace("binance-um", "binance-spot")
+        SPOT_PHASE
         + "world: {account: {positions: {BTCUSDT: {qty: 1, entry: 1}}}}\n",
         6, "world.account.positions.BTCUSDT", "has no position", "use `balances`",
     ),
@@ -332,7 +334,7 @@ WRONG = {
     "an order for nothing known": (
         PHASE + "world:\n  account:\n    open_orders:\n"
         "      - {symbol: BTCUSD, side: buy, type: limit, qty: 1, price: 60000}\n",
-        9, "world.account.open_orders[0].symbol", "not in this scenario's", "did you mean `BTCUSDT`?",
+        9, "world.account.open_orders[0].symbol", "not in this", "did you mean `BTCUSDT`?",
     ),
     "an order off the tick": (
         PHASE + "world: {account: {open_orders: [{symbol: BTCUSDT, side: buy, type: limit,"

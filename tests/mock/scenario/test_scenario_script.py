@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -241,7 +242,7 @@ def test_between_two_changes_nothing_changes(slug):
     instants = [0.0, *walk(run)]
     assert run.duration_s is not None
     assert instants[-1] == run.duration_s
-    for at, after in zip(instants, instants[1:], strict=False):
+    for at, after in pairwise(instants):
         early, late = run.at(at), run.at(after - 0.000_002)
         for name in ("phase", "engine", "market", "account", "limits", "admitted_share"):
             assert getattr(early, name) == getattr(late, name)

@@ -109,6 +109,7 @@ class Account:
         self.orders: dict[int, Order] = {}
         self.open: dict[int, Order] = {}
         self.executions: list[Execution] = []
+        self.leverages: dict[str, int] = {}
         self.in_liquidation = False
         self._namesakes: dict[str, list[int]] = {}
         self._locks: dict[int, tuple[str, Decimal]] = {}
@@ -126,6 +127,10 @@ class Account:
         """The signed position."""
         position = self.positions.get(symbol)
         return position.qty if position is not None else _ZERO
+
+    def leverage(self, instrument: Instrument) -> int:
+        """What the account trades this instrument with: its own choice, or the listing's."""
+        return self.leverages.get(instrument.symbol, instrument.leverage)
 
     def add(self, order: Order) -> None:
         self.orders[order.order_id] = order
@@ -174,6 +179,7 @@ class Account:
             list(self.orders.values()),
             list(self.open),
             self._locks,
+            self.leverages,
             self.in_liquidation,
         )
 

@@ -31,6 +31,7 @@ __all__ = [
     "mode_refusal",
     "quotes_move",
     "reduce_only_share",
+    "triggers_run",
     "venue_runs",
 ]
 
@@ -50,6 +51,11 @@ def venue_runs(knobs: EngineKnobs) -> bool:
     """
     in_maintenance = knobs.mode is EngineMode.MAINTENANCE and knobs.triggers is TriggerPolicy.LIVE
     return knobs.matching and (knobs.mode in _TRADING or in_maintenance)
+
+
+def triggers_run(knobs: EngineKnobs) -> bool:
+    """Whether conditional orders fire when their price is reached."""
+    return venue_runs(knobs) and knobs.triggers in (TriggerPolicy.LIVE, TriggerPolicy.ON_RESUME)
 
 
 def quotes_move(knobs: EngineKnobs) -> bool:
@@ -133,7 +139,7 @@ def reduce_only_share(
     qty = min(request.qty - done, position - reserved)
     flipped = max(Decimal(0), reserved + others + qty - position) if others else Decimal(0)
     if flipped:
-        needed = flipped * market.mark / market.instrument.leverage
+        needed = flipped * market.mark / account.leverage(market.instrument)
         room = margin.headroom(account, markets, market.instrument.quote)
         if needed > room:
             return Rejected(

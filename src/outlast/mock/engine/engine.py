@@ -46,9 +46,6 @@ from outlast.mock.engine.views import (
 __all__ = ["Engine"]
 
 
-_FIRING = (TriggerPolicy.LIVE, TriggerPolicy.ON_RESUME)
-
-
 class Engine:
     """One venue's matching engine, accounts and market for one product.
 
@@ -151,7 +148,7 @@ class Engine:
             market.set_mark(knobs)
         self._sweep()
         self._requote_if_live()
-        if admission.venue_runs(knobs) and knobs.triggers in _FIRING:
+        if admission.triggers_run(knobs):
             self._fire()
         self._meet()
         floor.settle()
@@ -164,6 +161,27 @@ class Engine:
         self._requote_if_live()
         self._meet()
         self._floor.settle()
+
+    def leverage(self, account: str, symbol: str) -> int:
+        """What the account trades `symbol` with."""
+        return self._account(account).leverage(self.instruments[symbol])
+
+    def set_leverage(self, account: str, symbol: str, leverage: int) -> Rejected | None:
+        """Let the account trade `symbol` with this leverage from now on, or say why not.
+
+        Raises:
+            ValueError: `leverage` is less than 1.
+        """
+        if leverage < 1:
+            raise ValueError(f"leverage must be at least 1, found {leverage}")
+        opened, instrument = self._account(account), self.instruments[symbol]
+        before = opened.leverage(instrument)
+        opened.leverages[symbol] = leverage
+        room = margin.headroom(opened, self._floor.markets, instrument.quote)
+        if leverage < before and room < 0:
+            opened.leverages[symbol] = before
+            return Rejected(RejectReason.INSUFFICIENT_MARGIN, f"{-room} of margin are missing")
+        return None
 
     def listen(
         self, listener: Callable[[EngineEvent], None], *, public_trades: bool = True
@@ -215,7 +233,7 @@ class Engine:
         moving = admission.quotes_move(knobs)
         matching = admission.matches(knobs)
         running = admission.venue_runs(knobs)
-        firing = running and knobs.triggers in _FIRING
+        firing = admission.triggers_run(knobs)
         for symbol, market in floor.markets.items():
             live = moving and not self._market_knobs.frozen
             flow = market.step(floor.now_ms, live=live, flowing=live and matching)
@@ -241,7 +259,9 @@ class Engine:
         Raises:
             ValueError: a field is missing or impossible for this order type (`check_shape`).
         """
-        return self._intake.place(self._account(account), request, silent=silent)
+        outcome = self._intake.place(self._account(account), request, silent=silent)
+        self._fire_after(outcome)
+        return outcome
 
     def amend(
         self,
@@ -252,7 +272,9 @@ class Engine:
         price: Decimal | None = None,
     ) -> Order | Rejected:
         """Change a working limit order; None keeps what it has. See `Intake.amend`."""
-        return self._intake.amend(self._account(account), order_id, qty=qty, price=price)
+        outcome = self._intake.amend(self._account(account), order_id, qty=qty, price=price)
+        self._fire_after(outcome)
+        return outcome
 
     def cancel(self, account: str, order_id: int, *, reason: str = "client") -> Order | Rejected:
         """Cancel what is left of an open order; `reason` becomes its `end_reason`."""
@@ -480,7 +502,13 @@ class Engine:
 
     def _fire(self) -> None:
         for symbol in self._floor.markets:
-            self._intake.fire_due(symbol)
+            self._intake.fire_due(symbol, at_market=True)
+
+    def _fire_after(self, outcome: Order | Rejected) -> None:
+        """A client's trades may have reached conditional orders."""
+        if isinstance(outcome, Order) and admission.triggers_run(self.knobs):
+            self._intake.fire_due(outcome.request.symbol)
+            self._floor.settle()
 
     def _meet(self) -> None:
         """Bring together what may trade now."""

@@ -247,15 +247,22 @@ class Intake:
 
     # -- conditional orders that fire -------------------------------------------------------
 
-    def fire_due(self, symbol: str) -> None:
-        """Let the conditional orders of a symbol fire that the price of now has reached."""
+    def fire_due(self, symbol: str, *, at_market: bool = False) -> None:
+        """Let the conditional orders of a symbol fire that the price of now has reached.
+
+        What they trade may reach others: it goes on until none is left. `at_market`: look at the
+        market instead of the last trade, which is old on the way back from a halt.
+        """
         floor = self._floor
-        desk = floor.desks[symbol]
-        if desk:
-            price = self._seen_price(symbol)
-            for order in desk.due(price, floor.markets[symbol].mark):
+        desk, market = floor.desks[symbol], floor.markets[symbol]
+        fired = bool(desk)
+        while fired:
+            price = market.mid if at_market else self._seen_price(symbol)
+            fired = False
+            for order in desk.due(price, market.mark):
                 if order.status is OrderStatus.UNTRIGGERED:  # an earlier one may have ended it
                     self._fire(order)
+                    fired = True
 
     def _fire(self, order: Order) -> None:
         floor = self._floor
@@ -293,8 +300,6 @@ class Intake:
             reduce_only=request.reduce_only or request.close_position,
             close_position=False,
         )
-        if account.in_liquidation:
-            return Rejected(RejectReason.IN_LIQUIDATION)
         checked = self._risk_checked(account, fired, displaces=True)
         if isinstance(checked, Rejected):
             return checked

@@ -1,8 +1,7 @@
 """Cross margin of USD-M futures: what an account needs, has, and where it is liquidated.
 
 Source: Binance USD-M futures docs, `GET /fapi/v3/account` and `/fapi/v3/positionRisk` (the names);
-tiers, multi-assets mode and isolated margin are left out: one leverage and one maintenance rate an
-instrument.
+tiers, multi-assets mode and isolated margin are left out: one maintenance rate an instrument.
 """
 
 from __future__ import annotations
@@ -44,9 +43,9 @@ def summary(account: Account, markets: _Markets, asset: str) -> MarginSummary:
         if position is not None:
             notional = abs(position.qty) * mark
             unrealised += position.unrealised(mark)
-            initial += notional / instrument.leverage
+            initial += notional / account.leverage(instrument)
             maintenance += notional * instrument.maintenance_margin
-            order_initial -= notional / instrument.leverage
+            order_initial -= notional / account.leverage(instrument)
         order_initial += _requirement(account, market, *_working(account, market))
     margin_balance = wallet + unrealised
     return MarginSummary(
@@ -120,7 +119,7 @@ def position_state(
         mark=mark,
         unrealised=position.unrealised(mark),
         realised=position.realised,
-        initial_margin=notional / instrument.leverage,
+        initial_margin=notional / account.leverage(instrument),
         maint_margin=maintenance,
         liquidation_price=_liquidation_price(position, others, instrument.maintenance_margin),
         updated_ms=position.updated_ms,
@@ -165,4 +164,5 @@ def _working(
 def _requirement(account: Account, market: Market, buys: Decimal, sells: Decimal) -> Decimal:
     """Initial margin of one symbol: of the larger of what all buys or all sells would make."""
     held = account.qty(market.instrument.symbol) * market.mark
-    return max(abs(held + buys), abs(held - sells), abs(held)) / market.instrument.leverage
+    largest = max(abs(held + buys), abs(held - sells), abs(held))
+    return largest / account.leverage(market.instrument)

@@ -32,6 +32,7 @@ from outlast.mock.scenario.reading import (
     Place,
     Reader,
     Sheet,
+    declared_symbol,
     each,
     instant_ms,
     listed,
@@ -104,7 +105,7 @@ def _shelf() -> Traversable:
 def _from_catalogue(name: str) -> Scenario:
     if name not in slugs():
         remedy = suggest(name, slugs(), most=99)
-        raise ScenarioError(name, 0, "", "no such scenario", f"{remedy} A file ends with .yaml")
+        raise ScenarioError(name, 0, "", "no such scenario", f"{remedy} (a file ends with .yaml)")
     file = f"{name}.yaml"
     return loads(_shelf().joinpath(file).read_text(encoding="utf-8"), name=file)
 
@@ -351,7 +352,7 @@ def _scores(symbols: tuple[str, ...]) -> Reader[tuple[Score, ...]]:
             scores.append(
                 Score(
                     name=name,
-                    symbols=fields.get("symbols", listed(one_of(symbols)), ()),
+                    symbols=fields.get("symbols", listed(declared_symbol(symbols)), ()),
                     compare_with=fields.get("compare_with", slug, ""),
                 )
             )

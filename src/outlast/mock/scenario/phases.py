@@ -29,6 +29,7 @@ from outlast.mock.scenario.reading import (
     Fields,
     Place,
     Reader,
+    declared_symbol,
     duration,
     each,
     flag,
@@ -372,7 +373,7 @@ def _event(around: Surroundings) -> Reader[Event]:
             kind=fields.need(
                 "kind", one_of(EVENT_KINDS), "notice", remedy=f"one of {', '.join(EVENT_KINDS)}"
             ),
-            symbols=fields.get("symbols", listed(_symbol(around)), ()),
+            symbols=fields.get("symbols", listed(declared_symbol(around.symbols)), ()),
             note=fields.get("note", text, ""),
             rate=fields.get("rate", money, None),
             tick=fields.get("tick", money_in(above=Decimal(0)), None),
@@ -398,15 +399,3 @@ _EVENT_KEYS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "tick_size_change": (("symbols", "tick"), ()),
     "listing": (("symbols",), ()),
 }
-
-
-def _symbol(around: Surroundings) -> Reader[str]:
-    def read(place: Place) -> str:
-        found = text(place)
-        if found not in around.symbols:
-            raise place.error(
-                f"{found!r} is not in this scenario's `world`", suggest(found, around.symbols)
-            )
-        return found
-
-    return read

@@ -8,7 +8,7 @@ everything at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,17 +23,22 @@ __all__ = [
     "Place",
     "Reader",
     "Sheet",
+    "declared_symbol",
     "duration",
+    "each",
     "flag",
     "instant_ms",
     "listed",
     "money",
+    "money_in",
     "number",
     "one_of",
     "positive_duration",
     "share",
+    "since_start",
     "slug",
     "suggest",
+    "suggest_symbol",
     "text",
     "whole",
 ]
@@ -385,18 +390,45 @@ def _each(place: Place, reader: Reader[T]) -> Iterator[T]:
 
 
 def suggest(
-    found: str, known: Iterable[str], slips: dict[str, str] | None = None, *, most: int = 18
+    found: str,
+    known: Iterable[str],
+    slips: Mapping[str, str] | None = None,
+    *,
+    most: int = 18,
+    likeness: float = 0.6,
 ) -> str:
-    """The remedy for a wrong word: the likeliest right one, or what is allowed."""
+    """The remedy for a wrong word: the likeliest right one, or what is allowed.
+
+    `likeness`: how alike two words must be to be taken for the same, 0 to 1.
+    """
     known = list(known)
     meant = (slips or {}).get(found)
     if meant not in known:
         folded = {word.casefold(): word for word in known}
-        close = get_close_matches(found.casefold(), folded, n=1, cutoff=0.6)
+        close = get_close_matches(found.casefold(), folded, n=1, cutoff=likeness)
         meant = folded[close[0]] if close else None
     if meant is not None:
         return f"did you mean `{meant}`?"
     return _one_among("words", known, most=most)
+
+
+def suggest_symbol(found: str, known: Iterable[str]) -> str:
+    """As `suggest`: but DOGEUSDT is no slip of the pen for ETHUSDT."""
+    return suggest(found, known, likeness=0.85)
+
+
+def declared_symbol(symbols: Collection[str]) -> Reader[str]:
+    """The key of an instrument that the scenario's world has."""
+
+    def read(place: Place) -> str:
+        found = text(place)
+        if found not in symbols:
+            raise place.error(
+                f"{found!r} is not in this scenario's `world`", suggest_symbol(found, symbols)
+            )
+        return found
+
+    return read
 
 
 def _one_among(what: str, known: Iterable[str], *, most: int = 18) -> str:

@@ -12,7 +12,17 @@ from typing import Final
 from outlast.mock.engine.model import Product
 from outlast.mock.scenario.document import ScenarioError
 from outlast.mock.scenario.model import FaultRule, Where
-from outlast.mock.scenario.reading import Place, Reader, flag, listed, share, suggest, text, whole
+from outlast.mock.scenario.reading import (
+    Place,
+    Reader,
+    declared_symbol,
+    flag,
+    listed,
+    share,
+    suggest,
+    text,
+    whole,
+)
 from outlast.mock.scenario.replies import read_effect, read_latency, read_reply, read_stream
 from outlast.mock.scenario.vocabulary import (
     CONNECT_ENDPOINTS,
@@ -147,11 +157,11 @@ def _where(around: Surroundings, endpoints: frozenset[str]) -> Reader[Where]:
     def read(place: Place) -> Where:
         fields = place.fields(WHERE_KEYS)
         products = [product.value for product in around.products]
-        names = fields.get("product", listed(_declared(products, "venue")), ())
+        names = fields.get("product", listed(_among_venues(products)), ())
         where = Where(
             product=tuple(Product(name) for name in names),
-            venue=fields.get("venue", listed(_declared(around.venues, "venue")), ()),
-            symbol=fields.get("symbol", listed(_declared(around.symbols, "world")), ()),
+            venue=fields.get("venue", listed(_among_venues(around.venues)), ()),
+            symbol=fields.get("symbol", listed(declared_symbol(around.symbols)), ()),
             type=fields.get("type", listed(text), ()),
             channel=fields.get("channel", listed(text), ()),
             reduces=fields.get("reduces", flag, None),
@@ -182,14 +192,14 @@ def _where(around: Surroundings, endpoints: frozenset[str]) -> Reader[Where]:
 _ORDER_TERMS: Final = frozenset({"orders.create", "orders.amend", "ws.api"})
 
 
-def _declared(known: Sequence[str], where: str) -> Reader[str]:
-    """A name that the scenario itself has declared under `where`."""
+def _among_venues(known: Sequence[str]) -> Reader[str]:
+    """A venue or a product that takes part in the scenario."""
 
     def read(place: Place) -> str:
         found = text(place)
         if found not in known:
             raise place.error(
-                f"{found!r} is not in this scenario's `{where}`", suggest(found, known)
+                f"{found!r} is not among this scenario's `venue`", suggest(found, known)
             )
         return found
 

@@ -13,10 +13,30 @@ from outlast.mock.engine.model import OrderType, Product
 
 __all__ = [
     "ALIASES",
+    "BALANCE_VIEWS",
+    "CONNECT_ENDPOINTS",
+    "COUNT_RULES",
+    "DRIBBLE_ENDS",
     "ENDPOINTS",
+    "EVENT_KINDS",
     "EXPECTATIONS",
+    "FIDELITIES",
+    "HTML_PAGES",
+    "INCIDENT_STATES",
+    "ORDER_TYPE_NAMES",
+    "PAGE_STATES",
+    "POSITION_VIEWS",
     "PRODUCT_OF_VENUE",
+    "QUEUE_RULES",
+    "REQUEST_ENDPOINTS",
+    "RESET_POINTS",
+    "SCORES",
+    "STREAM_ENDPOINTS",
+    "TRANSFERS",
+    "TRIGGER_RULES",
+    "UM_ONLY_ALIASES",
     "VENUES",
+    "WAVE_STARTS",
     "Argument",
     "BalanceView",
     "CountRule",
@@ -32,6 +52,7 @@ __all__ = [
     "WaveStart",
     "expand_pattern",
     "order_type_named",
+    "plain",
 ]
 
 Fidelity: TypeAlias = Literal["documented", "reconstructed", "synthetic"]

@@ -31,6 +31,7 @@ from outlast.mock.scenario.reading import (
     money_in,
     one_of,
     suggest,
+    suggest_symbol,
     text,
     whole,
 )
@@ -284,7 +285,7 @@ def _known(symbol: str, place: Place, instruments: Mapping[str, InstrumentSpec])
     spec = instruments.get(symbol)
     if spec is None:
         raise place.error(
-            f"{symbol!r} is not in this scenario's `world`", suggest(symbol, instruments)
+            f"{symbol!r} is not in this scenario's `world`", suggest_symbol(symbol, instruments)
         )
     return spec
 

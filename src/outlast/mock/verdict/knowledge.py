@@ -66,7 +66,7 @@ def _differences(case: Case, history: AccountHistory, belief: VenueBelief) -> It
     if belief.orders is not None:
         yield from _order_differences(case, history, belief.orders)
     if belief.positions is not None:
-        believed = {case.truth.spelled(history.venue, s): q for s, q in belief.positions.items()}
+        believed = {case.truth.traded_as(history.venue, s): q for s, q in belief.positions.items()}
         yield from _amount_differences(case, "position of", believed, history.positions)
     if belief.balances is not None:
         yield from _amount_differences(case, "balance of", belief.balances, history.balances)
@@ -78,20 +78,28 @@ def _order_differences(
     end = case.end_ms
     # An id is unique among open orders only; the newest namesake is the one that is meant.
     newest = {order.client_order_id or str(order.order_id): order for order in _in_order(history)}
+    ids = {str(order.order_id) for order in history.orders.values()}
+    strange = {
+        name: said
+        for name, said in sorted(believed.items())
+        if name not in newest and name not in ids and said not in ("absent", "rejected")
+    }
     for name, order in newest.items():
         true = "absent" if order.vanished else _word(order.status)
         said = believed.get(name, believed.get(str(order.order_id)))
         if order.visible_ms > end:
             continue  # the venue itself does not say so yet
+        if said is None and not order.client_order_id:
+            # The wire has a name for it that the venue made up: it is told by its state.
+            wire_name = next((n for n in strange if same_status(strange[n], true)), "")
+            said = strange.pop(wire_name, None)
         if said is None:
             if order.existed and not order.vanished:
                 yield Offence(end, None, f"the belief does not know {order}")
         elif not same_status(said, true):
             yield Offence(end, None, f"the belief has {name} as {said!r}, in truth {order}")
-    ids = {str(order.order_id) for order in history.orders.values()}
-    for name, said in sorted(believed.items()):
-        if name not in newest and name not in ids and said not in ("absent", "rejected"):
-            yield Offence(end, None, f"the belief has {name} as {said!r}; no such order exists")
+    for name, said in strange.items():
+        yield Offence(end, None, f"the belief has {name} as {said!r}; no such order exists")
 
 
 def _in_order(history: AccountHistory) -> list[OrderHistory]:
@@ -144,7 +152,7 @@ def _newest_pictures(case: Case, venue: str) -> dict[str, int]:
     """By picture: venue time of the newest true and complete one that the client got."""
     newest: dict[str, int] = {}
     for row in case.truth.traffic.rows(case.account):
-        if row.venue == venue and row.complete and not row.lied:
+        if row.venue == venue and not row.lied:
             for picture in row.pictures:
                 newest[picture] = max(newest.get(picture, -1), row.state_ms)
     return newest

@@ -69,8 +69,7 @@ def _price_doubt(case: Case, send: Send, notice_ms: int) -> str:
     """Why the prices of this order's instrument were not to be trusted, and had not been for
     `notice_ms`."""
     venue, at_ms = send.record.venue, send.at_ms
-    conditions = case.truth.conditions
-    quotes = conditions.quotes(venue, case.truth.spelled(venue, send.facts.symbol))
+    quotes = case.truth.quotes(venue, send.facts.symbol)
     if quotes is not None:
         seen = quotes.within(at_ms - notice_ms, at_ms, None)
         doubts = ["" if quote is None else quote.doubt() for quote in seen]
@@ -95,7 +94,7 @@ def _lied_answers(case: Case) -> dict[str, Steps[bool]]:
     """By venue: whether the last answer about the account that the client got was a lie."""
     heard: dict[str, Steps[bool]] = {}
     for row in case.truth.traffic.rows(case.account):
-        if row.complete and ("balances" in row.pictures or "positions" in row.pictures):
+        if "balances" in row.pictures or "positions" in row.pictures:
             heard.setdefault(row.venue, Steps()).put(row.settled_ms, row.lied)
     return heard
 
@@ -109,7 +108,7 @@ def _adds(send: Send) -> str:
 
 def _gives_away(case: Case, send: Send) -> str:
     facts, venue = send.facts, send.record.venue
-    quotes = case.truth.conditions.quotes(venue, case.truth.spelled(venue, facts.symbol))
+    quotes = case.truth.quotes(venue, facts.symbol)
     quote = None if quotes is None else quotes.at(send.at_ms, None)
     if facts.price is None or quote is None or quote.peer_price <= 0:
         return ""
@@ -127,7 +126,7 @@ def _oversized(case: Case, send: Send) -> str:
     """An exit larger than what is held: sized from an answer, not from the truth."""
     facts, venue = send.facts, send.record.venue
     history = case.truth.history.at(venue, case.account)
-    symbol = case.truth.spelled(venue, facts.symbol)
+    symbol = case.truth.traded_as(venue, facts.symbol)
     if facts.qty is None or history is None or symbol not in history.positions:
         return ""
     track = history.positions[symbol].true
@@ -183,4 +182,6 @@ def _book_lies(case: Case) -> Iterator[tuple[str, str, int, int]]:
 
 
 def _is_about(case: Case, mark: StaleMark, venue: str, symbol: str) -> bool:
-    return not symbol or case.truth.spelled(venue, mark.symbol) == case.truth.spelled(venue, symbol)
+    if not symbol:
+        return True
+    return case.truth.traded_as(venue, mark.symbol) == case.truth.traded_as(venue, symbol)

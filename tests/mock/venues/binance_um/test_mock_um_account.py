@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mock_um_world import World
 
-from outlast.mock.view import AccountPicture, Lies
+from outlast.mock.view import AccountPicture, Lies, Picture
 
 
 def held() -> World:
@@ -40,6 +40,16 @@ def test_the_sums_of_the_account_agree_with_each_other() -> None:
     (position,) = account["positions"]
     assert Decimal(position["unrealizedProfit"]) == amounts["totalUnrealizedProfit"]
     assert Decimal(position["initialMargin"]) == amounts["totalInitialMargin"]
+
+
+def test_a_wallet_is_as_old_as_its_last_change_and_never_without_a_time() -> None:
+    world = World()
+    (fresh,) = world.ask("GET", "/fapi/v3/account")["assets"]
+    assert fresh["updateTime"] > 0  # clients skip a wallet whose time is zero
+    world.wait(30)
+    world.place(type="MARKET", price=None, timeInForce=None)
+    (usdt,) = world.ask("GET", "/fapi/v3/balance")
+    assert usdt["updateTime"] == world.now_ms
 
 
 def test_the_third_version_lists_positions_and_open_orders_the_second_every_symbol() -> None:
@@ -77,9 +87,8 @@ def test_zero_balances_are_told_on_every_endpoint_alike(path: str, find: Any) ->
 
 def test_stale_positions_are_those_of_the_picture() -> None:
     world = held()
-    world.view.pictures = {
-        "trader": AccountPicture(positions=dict(world.engine.positions("trader")))
-    }
+    before = Picture(dict(world.engine.positions("trader")), margin=world.engine.margin("trader"))
+    world.view.pictures = {"trader": AccountPicture(positions=before)}
     world.view.lies = replace(world.view.lies, positions="stale")
     world.place(
         side="SELL",
@@ -115,7 +124,7 @@ def test_an_empty_account_lists_no_asset() -> None:
         ("/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": "false"}, -4171),
         ("/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": "true"}, -1020),
         ("/fapi/v1/leverage", {"symbol": "BTCUSDT", "leverage": "0"}, -4028),
-        ("/fapi/v1/leverage", {"symbol": "BTCUSDT", "leverage": "126"}, -4028),
+        ("/fapi/v1/leverage", {"symbol": "BTCUSDT", "leverage": "51"}, -4028),
         ("/fapi/v1/leverage", {"symbol": "BTCUSDT"}, -1102),
         ("/fapi/v1/leverage", {"symbol": "NOPE", "leverage": "5"}, -1121),
     ],
@@ -124,6 +133,22 @@ def test_settings_that_are_so_already_or_cannot_be_are_refused(
     path: str, params: dict[str, object], code: int
 ) -> None:
     assert World().refused("POST", path, **params)[:2] == (400, code)
+
+
+def test_leverage_decides_about_the_margin_of_positions_and_orders() -> None:
+    world = World(positions={"BTCUSDT": ("0.5", "60000")}, usdt="4000")
+    notional = Decimal("0.5") * world.engine.mark_price("BTCUSDT")
+    (row,) = world.ask("GET", "/fapi/v3/positionRisk")
+    assert Decimal(row["initialMargin"]) == notional / 20
+    given = world.ask("POST", "/fapi/v1/leverage", symbol="BTCUSDT", leverage=10)
+    assert given == {"symbol": "BTCUSDT", "leverage": 10, "maxNotionalValue": "100000000"}
+    (row,) = world.ask("GET", "/fapi/v3/positionRisk")
+    assert Decimal(row["initialMargin"]) == notional / 10
+    assert world.ask("GET", "/fapi/v1/symbolConfig", symbol="BTCUSDT")[0]["leverage"] == 10
+    assert world.refused("POST", "/fapi/v1/order", **world.order(quantity="0.300"))[1] == -2019
+    assert world.refused("POST", "/fapi/v1/leverage", symbol="BTCUSDT", leverage=2)[1] == -2028
+    world.ask("POST", "/fapi/v1/leverage", symbol="BTCUSDT", leverage=50)
+    world.place(quantity="0.300")
 
 
 def test_a_listen_key_is_kept_for_an_hour_from_the_last_sign_of_life() -> None:

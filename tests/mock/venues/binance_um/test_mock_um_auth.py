@@ -176,6 +176,29 @@ def test_the_engine_checks_the_window_again_but_only_for_orders() -> None:
     assert dialect.expired(read, NOW_MS + 60_000) is None
 
 
+def test_a_client_of_another_day_is_judged_by_its_own_clock() -> None:
+    keys, trader = ring()
+    dialect = BinanceUmDialect(seed=3)
+    today = NOW_MS + 200 * 86_400_000
+    raw = f"symbol=BTCUSDT&timestamp={today}&recvWindow=2000".encode()
+    signed = raw + b"&signature=" + sign(trader.secret, raw).encode()
+    order = dialect.route(request("POST", "/fapi/v1/order", body=signed, key=trader.key))
+    assert order is not None
+    assert dialect.authenticate(order, keys, NOW_MS) == trader
+    assert dialect.expired(order, NOW_MS + 2000) is None
+    late = dialect.expired(order, NOW_MS + 2001)
+    assert late is not None
+    assert late.code == "-5028"
+
+
+def test_a_clock_that_is_wrong_by_minutes_is_still_refused() -> None:
+    keys, trader = ring()
+    for lead_ms in (-3_600_000, -300_000, 300_000, 3_600_000):
+        raw = f"timestamp={NOW_MS + lead_ms}".encode()
+        signed = raw + b"&signature=" + sign(trader.secret, raw).encode()
+        assert code_of(authenticated(signed, key=trader.key, keys=keys)) == (400, "-1021")
+
+
 def test_listen_keys_need_the_key_alone_and_market_data_nothing() -> None:
     keys, trader = ring()
     dialect = BinanceUmDialect(seed=3)

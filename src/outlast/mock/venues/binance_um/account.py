@@ -16,9 +16,10 @@ from outlast.mock.engine.model import Instrument, Side
 from outlast.mock.engine.views import AssetBalance, MarginSummary, PositionState
 from outlast.mock.venues.binance_um.client_ids import letters
 from outlast.mock.venues.binance_um.figures import decimals, fixed, plain
+from outlast.mock.venues.binance_um.ledger import Ledger
 from outlast.mock.venues.binance_um.order_views import price_places
 from outlast.mock.venues.binance_um.questions import Given, Question
-from outlast.mock.venues.binance_um.settings import NOTIONAL_MAX, Settings
+from outlast.mock.venues.binance_um.settings import NOTIONAL_MAX
 from outlast.mock.venues.binance_um.trading import plain_open_orders
 
 __all__ = ["AccountDesk"]
@@ -73,8 +74,8 @@ class _Row:
 class AccountDesk:
     """The account endpoints of one running venue."""
 
-    def __init__(self, settings: Settings, seed: int) -> None:
-        self._settings, self._seed = settings, seed
+    def __init__(self, ledger: Ledger, seed: int) -> None:
+        self._ledger, self._seed = ledger, seed
 
     def balance(self, q: Question) -> Given:
         margin, alias = q.view.margin(q.account), letters(8, self._seed, "alias", q.account)
@@ -91,7 +92,7 @@ class AccountDesk:
                     "availableBalance": fixed(sums.available),
                     "maxWithdrawAmount": fixed(min(sums.available, sums.wallet)),
                     "marginAvailable": True,
-                    "updateTime": self._changed_ms(q),
+                    "updateTime": self._ledger.changed_ms(q.account, asset),
                 }
             )
         return Given(rows)
@@ -132,7 +133,7 @@ class AccountDesk:
     def _rows(self, q: Question) -> list[_Row]:
         """Collect every symbol, or the asked one; order margin is shared by open notional."""
         states = q.view.positions(q.account)
-        needed = q.view.margin(q.account).order_initial
+        needed = q.engine.margin(q.account).order_initial  # about orders nobody lies
         weights = {i.symbol: _open_notional(q, i) for i in q.engine.instruments.values()}
         heaviest = {symbol: max(pair) for symbol, pair in weights.items()}
         total = sum(heaviest.values(), _ZERO)
@@ -163,16 +164,10 @@ class AccountDesk:
                     "crossUnPnl": fixed(sums.unrealised),
                     "availableBalance": fixed(sums.available),
                     "maxWithdrawAmount": fixed(min(sums.available, sums.wallet)),
-                    "updateTime": self._changed_ms(q),
+                    "updateTime": self._ledger.changed_ms(q.account, asset),
                 }
             )
         return rows
-
-    @staticmethod
-    def _changed_ms(q: Question) -> int:
-        """Give when the wallets last changed: with the last fill that is reported."""
-        fills = q.engine.executions(q.account)
-        return fills[-1].at_ms if fills else 0
 
     def _position_v2(self, q: Question, row: _Row) -> dict[str, object]:
         symbol, price = row.instrument.symbol, price_places(row.instrument)
@@ -183,7 +178,7 @@ class AccountDesk:
             "unrealizedProfit": fixed(row.unrealised),
             "positionInitialMargin": fixed(row.margin),
             "openOrderInitialMargin": fixed(row.order_margin),
-            "leverage": str(self._settings.leverage(q, symbol)),
+            "leverage": str(q.engine.leverage(q.account, symbol)),
             "isolated": False,
             "entryPrice": _entry(row, price),
             "breakEvenPrice": _break_even(row, price),
@@ -232,7 +227,7 @@ class AccountDesk:
             "markPrice": fixed(row.mark),
             "unRealizedProfit": fixed(row.unrealised),
             "liquidationPrice": _liquidation(row),
-            "leverage": str(self._settings.leverage(q, symbol)),
+            "leverage": str(q.engine.leverage(q.account, symbol)),
             "maxNotionalValue": NOTIONAL_MAX,
             "marginType": "cross",
             "isolatedMargin": "0.00000000",

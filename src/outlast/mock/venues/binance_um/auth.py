@@ -21,6 +21,7 @@ __all__ = [
     "AHEAD_MS",
     "RECV_WINDOW_DEFAULT_MS",
     "RECV_WINDOW_MAX_MS",
+    "ClientClocks",
     "account_of",
     "clock_refusal",
     "clock_words",
@@ -34,6 +35,9 @@ RECV_WINDOW_MAX_MS: Final = 60_000
 AHEAD_MS: Final = 1_000
 """A timestamp this far in front of the venue's clock, or further, is refused."""
 
+ANOTHER_DAY_MS: Final = 3_600_000
+"""A clock that is off by more is not wrong: it shows another day than the scenario plays on."""
+
 _OUTSIDE: Final = "Timestamp for this request is outside of the recvWindow."
 _AHEAD: Final = "Timestamp for this request was 1000ms ahead of the server's time."
 _KEY_SHAPE: Final = re.compile(r"[A-Za-z0-9]{64}\Z")
@@ -44,7 +48,35 @@ def hmac_hex(secret: str, payload: bytes) -> str:
     return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
 
 
-def account_of(call: Call, security: Security, keys: KeyRing, now_ms: int) -> Account | None:
+class ClientClocks:
+    """How far away the clocks of those clients are that live on another day than the scenario.
+
+    A scenario plays at its own date, an unmodified client stamps its requests with today's. Such a
+    client is judged by its own clock: what it stamps is now, and grows old from there on. Clients
+    within an hour of the venue's clock are judged by the venue's.
+    """
+
+    def __init__(self) -> None:
+        self._leads: dict[str, int] = {}
+
+    def arrived(self, key: str, timestamp: int, now_ms: int) -> int:
+        """Give the time that a request arriving now is judged at."""
+        lead = timestamp - now_ms
+        if abs(lead) <= ANOTHER_DAY_MS:
+            return now_ms
+        self._leads[key] = lead
+        return timestamp
+
+    def later(self, key: str, timestamp: int, now_ms: int) -> int:
+        """Give the time that a request which arrived a while ago is judged at."""
+        if abs(timestamp - now_ms) <= ANOTHER_DAY_MS:
+            return now_ms
+        return now_ms + self._leads.get(key, 0)
+
+
+def account_of(
+    call: Call, security: Security, keys: KeyRing, clocks: ClientClocks, now_ms: int
+) -> Account | None:
     """Give the account a request belongs to, or None where the path needs no key.
 
     Raises:
@@ -56,7 +88,11 @@ def account_of(call: Call, security: Security, keys: KeyRing, now_ms: int) -> Ac
     account = _keyed(call.message.header("x-mbx-apikey"), keys)
     if security is Security.SIGNED:
         params = Params(call.params)
-        _check_window(params, now_ms)
+        timestamp, recv_window = _window_of(params)
+        at_ms = clocks.arrived(account.key, timestamp, now_ms)
+        refusal = clock_refusal(timestamp, recv_window, at_ms)
+        if refusal is not None:
+            raise refusal
         given = params.need("signature")
         expected = hmac_hex(account.secret, call.payload)
         if not hmac.compare_digest(given.lower().encode(), expected.encode()):
@@ -83,13 +119,6 @@ def _window_of(params: Params) -> tuple[int, int]:
     return timestamp, recv_window
 
 
-def _check_window(params: Params, now_ms: int) -> None:
-    timestamp, recv_window = _window_of(params)
-    refusal = clock_refusal(timestamp, recv_window, now_ms)
-    if refusal is not None:
-        raise refusal
-
-
 def clock_refusal(timestamp: int, recv_window: int, now_ms: int) -> VenueRefusal | None:
     """Give -1021 in the words that fit, or None inside the window.
 
@@ -109,10 +138,11 @@ def clock_words(call: Call, now_ms: int) -> str:
     return _AHEAD if ahead else _OUTSIDE
 
 
-def is_past_window(call: Call, now_ms: int) -> bool:
+def is_past_window(call: Call, clocks: ClientClocks, now_ms: int) -> bool:
     """Tell whether a request that was in time on arrival is too old for the matching engine.
 
     Only the upper end is asked: the lower one was settled when the request arrived.
     """
     timestamp, recv_window = _window_of(Params(call.params))
-    return now_ms - timestamp > recv_window
+    at_ms = clocks.later(call.message.header("x-mbx-apikey"), timestamp, now_ms)
+    return at_ms - timestamp > recv_window

@@ -45,12 +45,13 @@ class BinanceUmDialect:
 
     def __init__(self, *, seed: int) -> None:
         ids = ClientIds(seed)
+        self._clocks = auth.ClientClocks()
         self.ledger = Ledger()
         self.listen_keys = ListenKeys(seed)
         settings = Settings()
         trading, algos = Trading(ids), Algos(ids)
         history = History(trading, algos, self.ledger)
-        market, account = Market(self.ledger), AccountDesk(settings, seed)
+        market, account = Market(self.ledger), AccountDesk(self.ledger, seed)
         self._handlers: Mapping[str, Callable[[Question], Given]] = {
             "ping": market.ping,
             "time": market.time,
@@ -104,6 +105,7 @@ class BinanceUmDialect:
             "order_limits": settings.order_limits,
             "trading_status": settings.trading_status,
             "coins": settings.coins,
+            "margin_pairs": settings.margin_pairs,
             "listen_key_new": self.listen_keys.new,
             "listen_key_keep": self.listen_keys.keep,
             "listen_key_drop": self.listen_keys.drop,
@@ -158,7 +160,7 @@ class BinanceUmDialect:
         route = routes.find(call.message.method, call.message.path)
         assert route is not None, f"{call.name} was not routed here"
         try:
-            return auth.account_of(call, route.security, keys, now_ms)
+            return auth.account_of(call, route.security, keys, self._clocks, now_ms)
         except VenueRefusal as refusal:
             return _refused(refusal)
 
@@ -167,7 +169,7 @@ class BinanceUmDialect:
 
         Source: Binance USD-M futures docs, Error Codes, -5028.
         """
-        if call.endpoint in _ENGINE_CHECKED and auth.is_past_window(call, now_ms):
+        if call.endpoint in _ENGINE_CHECKED and auth.is_past_window(call, self._clocks, now_ms):
             return aliases.error_answer(-5028, MESSAGES[-5028])
         return None
 

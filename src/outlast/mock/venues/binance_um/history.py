@@ -55,7 +55,7 @@ class History:
         listed = known[:limit] if forwards else known[-limit:]
         return Given(
             [
-                self._trading.history_view(q, order_views.history_snapshot(order, cutoff_ms))
+                self._trading.queried(q, order_views.history_snapshot(order, cutoff_ms))
                 for order in listed
             ],
             shown=tuple(order.order_id for order in listed),

@@ -104,6 +104,8 @@ class Ledger:
         self._engine: Engine | None = None
         self._entries: defaultdict[str, list[Entry]] = defaultdict(list)
         self._totals: dict[tuple[str, str], Decimal] = {}
+        self._attached_ms = 0
+        self._changed_ms: dict[tuple[str, str], int] = {}
         self._fundings: defaultdict[str, list[Funding]] = defaultdict(list)
         self._minutes: defaultdict[str, list[Bar]] = defaultdict(list)
 
@@ -113,10 +115,15 @@ class Ledger:
             return
         assert self._engine is None, "a ledger belongs to one engine"
         self._engine = engine
+        self._attached_ms = engine.now_ms
         for symbol in engine.instruments:
             for trade in engine.tape(symbol, _TAPE_MAX):
                 self._add(trade)
         engine.listen(self._hear)
+
+    def changed_ms(self, account: str, asset: str) -> int:
+        """Give when a wallet last changed; never 0, which clients take for a wallet not in use."""
+        return self._changed_ms.get((account, asset), self._attached_ms)
 
     def entries(self, account: str) -> list[Entry]:
         """Give the account's flows of money that are not fills, oldest first."""
@@ -174,3 +181,4 @@ class Ledger:
             entry = Entry(event.at_ms, "INSURANCE_CLEAR", "", gift, event.asset)
             self._entries[event.account].append(entry)
         self._totals[key] = event.total
+        self._changed_ms[key] = event.at_ms

@@ -5,7 +5,7 @@ Source: Binance USD-M futures docs, Market Data endpoints.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -99,8 +99,8 @@ class Market:
                 "lastUpdateId": book.update_id,
                 "E": q.now_ms,
                 "T": book.at_ms,
-                "bids": [_level(level, instrument) for level in book.bids],
-                "asks": [_level(level, instrument) for level in book.asks],
+                "bids": _levels(book.bids, instrument),
+                "asks": _levels(book.asks, instrument),
             }
         )
 
@@ -275,11 +275,9 @@ def _symbol(instrument: Instrument, status: str) -> dict[str, object]:
     }
 
 
-def _level(level: Level, instrument: Instrument) -> list[str]:
-    return [
-        fixed(level.price, price_places(instrument)),
-        fixed(level.qty, decimals(instrument.qty_step)),
-    ]
+def _levels(levels: Sequence[Level], instrument: Instrument) -> list[list[str]]:
+    price, qty = price_places(instrument), decimals(instrument.qty_step)
+    return [[fixed(level.price, price), fixed(level.qty, qty)] for level in levels]
 
 
 def _trade(trade: PublicTrade, instrument: Instrument) -> dict[str, object]:
@@ -308,13 +306,13 @@ def _aggregate(trade: PublicTrade, instrument: Instrument) -> dict[str, object]:
 def _touch(q: Question, instrument: Instrument) -> dict[str, object]:
     book = q.engine.book(instrument.symbol, 1)
     empty = (Level(Decimal(0), Decimal(0)),)
-    bid, ask = (book.bids or empty)[0], (book.asks or empty)[0]
+    (bid,), (ask,) = (_levels(side or empty, instrument) for side in (book.bids, book.asks))
     return {
         "symbol": instrument.symbol,
-        "bidPrice": _level(bid, instrument)[0],
-        "bidQty": _level(bid, instrument)[1],
-        "askPrice": _level(ask, instrument)[0],
-        "askQty": _level(ask, instrument)[1],
+        "bidPrice": bid[0],
+        "bidQty": bid[1],
+        "askPrice": ask[0],
+        "askQty": ask[1],
         "time": book.at_ms,
         "lastUpdateId": book.update_id,
     }

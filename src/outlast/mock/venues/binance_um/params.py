@@ -7,7 +7,7 @@ and/or form body, the query string wins), Error Codes (-1100 … -1130).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from urllib.parse import unquote_plus
 
@@ -120,7 +120,7 @@ class Params:
                 return False
         raise VenueRefusal.invalid(name)
 
-    def choice(self, name: str, allowed: Mapping[str, int] | frozenset[str]) -> str | None:
+    def choice(self, name: str, allowed: Collection[str]) -> str | None:
         """Give one of the allowed words, upper case; -1130 otherwise."""
         value = self.text(name)
         if value is None:

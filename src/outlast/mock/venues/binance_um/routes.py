@@ -100,6 +100,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/fapi/v1/rateLimit/order", "order_limits", "account.positions", _S),
     Route("GET", "/fapi/v1/apiTradingStatus", "trading_status", "account.positions", _S),
     Route("GET", "/sapi/v1/capital/config/getall", "coins", "market.meta", _S),
+    Route("GET", "/sapi/v1/margin/allPairs", "margin_pairs", "market.meta", _K),
     # The user stream's key
     Route("POST", "/fapi/v1/listenKey", "listen_key_new", "stream.key", _K),
     Route("PUT", "/fapi/v1/listenKey", "listen_key_keep", "stream.key", _K),

@@ -9,7 +9,6 @@ Commission Rate, Query Rate Limit, Futures Trading Quantitative Rules Indicators
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Final
 
 from outlast.mock.engine.model import EngineMode, Instrument
@@ -22,7 +21,6 @@ from outlast.mock.venues.binance_um.weights import rate_limits
 __all__ = ["NOTIONAL_MAX", "Settings"]
 
 NOTIONAL_MAX: Final = "100000000"
-_LEVERAGE_MAX: Final = 125
 
 
 class Settings:
@@ -30,16 +28,15 @@ class Settings:
 
     # -- leverage and margin ----------------------------------------------------------------
 
-    def leverage(self, q: Question, symbol: str) -> int:
-        return q.listed(symbol).leverage
-
     def set_leverage(self, q: Question) -> Given:
         instrument = q.instrument()
         q.params.need("leverage")
         leverage = q.params.whole("leverage")
         assert leverage is not None
-        if not 1 <= leverage <= _LEVERAGE_MAX:
+        if not 1 <= leverage <= _leverage_max(instrument):
             raise VenueRefusal(-4028, f"Leverage {leverage} is not valid")
+        if q.engine.set_leverage(q.account, instrument.symbol, leverage) is not None:
+            raise VenueRefusal(-2028)
         return Given(
             {
                 "symbol": instrument.symbol,
@@ -84,7 +81,7 @@ class Settings:
                     "symbol": instrument.symbol,
                     "marginType": "CROSSED",
                     "isAutoAddMargin": "false",
-                    "leverage": self.leverage(q, instrument.symbol),
+                    "leverage": q.engine.leverage(q.account, instrument.symbol),
                     "maxNotionalValue": NOTIONAL_MAX,
                 }
                 for instrument in q.instruments()
@@ -130,16 +127,25 @@ class Settings:
         names = dict.fromkeys([i.quote for i in instruments] + [i.base for i in instruments])
         return Given([_coin(name, open_=not frozen) for name in names])
 
+    def margin_pairs(self, _q: Question) -> Given:
+        """List spot's cross-margin pairs: none, there is no spot market here."""
+        return Given([])
+
+
+def _leverage_max(instrument: Instrument) -> int:
+    """Give the highest leverage: maintenance is at most half of the initial margin, as listed."""
+    return max(instrument.leverage, int(1 / (2 * instrument.maintenance_margin)))
+
 
 def _bracket(instrument: Instrument) -> dict[str, object]:
-    """One bracket: the engine knows one leverage and one maintenance rate an instrument."""
+    """One bracket: the engine knows one maintenance rate an instrument."""
     return {
         "symbol": instrument.symbol,
         "notionalCoef": 1.0,
         "brackets": [
             {
                 "bracket": 1,
-                "initialLeverage": instrument.leverage,
+                "initialLeverage": _leverage_max(instrument),
                 "notionalCap": int(NOTIONAL_MAX),
                 "notionalFloor": 0,
                 "maintMarginRatio": float(instrument.maintenance_margin),
@@ -150,7 +156,7 @@ def _bracket(instrument: Instrument) -> dict[str, object]:
 
 
 def _coin(name: str, *, open_: bool) -> dict[str, object]:
-    nothing = plain(Decimal(0))
+    nothing = "0"
     return {
         "coin": name,
         "depositAllEnable": open_,

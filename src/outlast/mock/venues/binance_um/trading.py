@@ -98,10 +98,15 @@ class Trading:
             instrument,
             Purpose.PLACE,
         )
-        if ticket.price_match != "NONE":
-            self._price_matches[order.order_id] = ticket.price_match
+        self._note_price_match(order.order_id, ticket.price_match)
         told = _as_answered(q.engine.reported(order), ticket)
         return order_views.place(told, instrument, ticket.price_match), order.order_id
+
+    def _note_price_match(self, order_id: int, match: str) -> None:
+        if match != "NONE":
+            self._price_matches[order_id] = match
+        else:
+            self._price_matches.pop(order_id, None)
 
     def _reader(self, q: Question) -> OrderReader:
         return OrderReader(q.engine.instruments, q.engine.book, self._ids.next, q.now_ms)
@@ -122,7 +127,7 @@ class Trading:
             price = self._reader(q).matched_price(instrument.symbol, order.request.side, match)
         result = q.engine.amend(q.account, order.order_id, qty=qty, price=price)
         amended = q.taken(result, instrument, Purpose.AMEND)
-        self._price_matches[order.order_id] = match
+        self._note_price_match(order.order_id, match)
         body = order_views.place(q.engine.reported(amended), instrument, match)
         return Given(body, order_ids=(order.order_id,), shown=(order.order_id,))
 
@@ -206,16 +211,12 @@ class Trading:
             if not order.request.type.is_conditional and q.engine.reported(order).status.is_open
         ]
         return Given(
-            [self._queried(q, q.engine.reported(order)) for order in listed],
+            [self.queried(q, q.engine.reported(order)) for order in listed],
             shown=tuple(order.order_id for order in listed),
         )
 
-    def history_view(self, q: Question, snapshot: OrderSnapshot) -> dict[str, object]:
-        """Write an order as the history knows it."""
-        return self._queried(q, snapshot)
-
     def _shown(self, q: Question, order: Order) -> Given:
-        body = self._queried(q, q.engine.reported(order))
+        body = self.queried(q, q.engine.reported(order))
         return Given(body, shown=(order.order_id,))
 
     def _placed(self, q: Question, order: Order) -> dict[str, object]:
@@ -223,7 +224,8 @@ class Trading:
         instrument = q.listed(order.request.symbol)
         return order_views.place(q.engine.reported(order), instrument, match)
 
-    def _queried(self, q: Question, snapshot: OrderSnapshot) -> dict[str, object]:
+    def queried(self, q: Question, snapshot: OrderSnapshot) -> dict[str, object]:
+        """Write an order as the queries do."""
         match = self._price_matches.get(snapshot.order_id, "NONE")
         return order_views.query(snapshot, q.listed(snapshot.request.symbol), match)
 
