@@ -39,7 +39,11 @@ def test_no_belief_is_none_and_an_empty_one_says_nothing():
     ("document", "message"),
     [
         ([], r"belief: expected an object, found \[\]"),
-        ({"order": {}}, "belief: unknown field 'order'; known are balances, journal, orders"),
+        (
+            {"order": {}},
+            "belief: unknown field 'order'; known are account, balances, journal, orders",
+        ),
+        ({"account": 3}, "belief.account: expected the name of an account, found 3"),
         ({"orders": []}, "belief.orders: expected an object"),
         ({"orders": {"a": "gone"}}, "belief.orders.a: expected one of .*accepted.*found 'gone'"),
         ({"orders": {"a": 3}}, "belief.orders.a: expected one of"),

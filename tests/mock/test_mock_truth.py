@@ -1,11 +1,14 @@
 """The truth as a whole: its documents, several accounts, memory, and bad input."""
 
 import json
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from handmade_run import BOT, SPOT, T0_MS, UM, Run, ms, scenario
 
+from outlast.mock.belief import Belief
 from outlast.mock.records import RequestRecord, Told
 from outlast.mock.scenario.model import Expectation
 from outlast.mock.scenario.vocabulary import EXPECTATIONS
@@ -115,6 +118,15 @@ def test_verdicts_of_several_accounts_name_the_offender():
     assert run.truth.verdict(account="good")[0]["holds"]
 
 
+def test_a_belief_may_say_whose_it_is():
+    run = Run("evidence_complete")
+    for account in ("one", "two"):
+        run.request(1, "market.read", account=account)
+    journal = {"journal": {"records": 1, "verified": True, "requests": 1}}
+    assert run.holds(journal)
+    assert run.evidence({**journal, "account": "one"}) == ("account two: no journal was handed in")
+
+
 def test_intents_and_requests_of_one_account_are_not_anothers():
     run = Run()
     run.create(1, "x", told=Told.REFUSED, account="one")
@@ -174,3 +186,36 @@ def test_a_stop_and_its_sends_settled_out_of_order_are_read_in_order_of_arrival(
     run.truth.request(slow)
     (intent,) = run.truth.intents(BOT)
     assert [send.record.ordinal for send in intent.sends] == [0, 1]
+
+
+# --- docs/mock.md --------------------------------------------------------------------------------
+
+DOCS = Path(__file__).parents[2] / "docs" / "mock.md"
+
+
+def documented_json():
+    """Every JSON example of the page, in order."""
+    return [
+        json.loads(block) for block in re.findall(r"```json\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    ]
+
+
+def test_the_page_names_every_invariant_measure_and_field():
+    text = DOCS.read_text()
+    run = a_run()
+    names = [*INVARIANTS, *run.card()]
+    assert [name for name in names if f"`{name}" not in text] == []
+    truth, requests, *_ = documented_json()
+    real = run.truth.as_json()
+    assert set(truth) == set(real)
+    order, fill = (truth["venues"][UM]["accounts"]["main"][part][0] for part in ("orders", "fills"))
+    account = real["venues"][UM]["accounts"][BOT]
+    assert set(order) == set(account["orders"][0])
+    assert set(fill) == set(account["fills"][0])
+    assert set(truth["intents"]["main"][0]) == set(real["intents"][BOT][0])
+    assert set(requests["requests"][0]) == set(run.truth.requests_json()["requests"][0])
+
+
+def test_the_pages_belief_is_one_that_is_read():
+    (belief,) = [example for example in documented_json() if "journal" in example]
+    assert Belief.read(belief) is not None

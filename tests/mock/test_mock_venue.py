@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from venue_at_hand import RESTING, T0, Reply, play, story
 
 from outlast.mock.engine.events import OrderEvent
 from outlast.mock.http.plans import Dribble, Hang, Refuse, Reset, Truncate
 from outlast.mock.records import Landed, Told
+from outlast.mock.venues.binance_um.routes import ROUTES
 
 CALM = "{name: calm, for: 10m}"
 POSITION = (
@@ -502,6 +507,80 @@ def test_rules_ask_for_the_nth_request_and_for_exits_alone():
         "{match: orders.create, where: {reduces: true}, reply: reduce_rejected}",
     )
     play(story(faulty(*rules), world=POSITION), tell)
+
+
+def test_a_batch_reduces_when_all_of_it_does():
+    async def tell(desk):
+        exit_ = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.1"}
+        entry = {**exit_, "side": "BUY"}
+        for orders, reduces in (([exit_, exit_], True), ([exit_, entry], False)):
+            batch = {"batchOrders": json.dumps(orders)}
+            reply = await desk.ask("POST", "/fapi/v1/batchOrders", batch)
+            assert (reply.status == 503) is reduces
+            assert all(c.reduces for c in desk.records[-1].batch) is reduces
+
+    rule = "{match: orders.create, where: {reduces: true}, reply: overload}"
+    play(story(faulty(rule), world=POSITION), tell)
+
+
+# -- whatever is sent -----------------------------------------------------------------------------
+
+TEXTS = st.one_of(
+    st.sampled_from(["BTCUSDT", "BUY", "LIMIT", "0.01", "60000", "true", "-1", "1e400", "NaN", ""]),
+    st.text(max_size=12),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    route=st.sampled_from(ROUTES),
+    params=st.dictionaries(
+        st.sampled_from(
+            [
+                "symbol",
+                "side",
+                "type",
+                "quantity",
+                "price",
+                "timeInForce",
+                "stopPrice",
+                "limit",
+                "orderId",
+                "orderIdList",
+                "origClientOrderId",
+                "newClientOrderId",
+                "startTime",
+                "endTime",
+                "recvWindow",
+                "timestamp",
+                "fromId",
+                "reduceOnly",
+                "closePosition",
+                "batchOrders",
+                "countdownTime",
+                "interval",
+                "leverage",
+                "listenKey",
+            ]
+        ),
+        TEXTS,
+        max_size=7,
+    ),
+    junk=st.binary(max_size=20),
+)
+def test_any_request_gets_an_answer_of_the_venue(route, params, junk):
+    """Signed rightly or not, sense or nonsense: an answer in the venue's shape, never an error."""
+
+    async def tell(desk):
+        message = desk.message(route.method, route.path, params)
+        for query in (message.query, message.query + junk):
+            sent = replace(message, query=query, body=junk if route.method != "GET" else b"")
+            reply = Reply(await desk.venue(sent))
+            desk.finish(reply)
+            assert reply.status in (200, 400, 401, 404, 429)
+            json.loads(reply.plan.answer.body)
+
+    play(story(CALM), tell)
 
 
 def test_willingness_to_take_an_exit_is_told_to_the_truth_as_it_changes():

@@ -9,7 +9,7 @@ from math import isinf
 from outlast.client.guard import local_failure
 from outlast.core.limiter import CounterSpec, Granted, LaneQueue, Limiter, Ticket
 from outlast.errors import Failure, Remedy
-from outlast.wire import Clock, Counter, WireRequest
+from outlast.wire import Clock, Cost, Counter, WireRequest
 
 __all__ = ["Admission"]
 
@@ -66,6 +66,10 @@ class Admission:
     def set_limits(self, counters: Sequence[Counter]) -> None:
         """Take over the limits as the venue declares them now."""
         self._limiter.set_limits(_specs(counters))
+
+    def has_headroom(self, costs: Sequence[Cost]) -> bool:
+        """True while the windows are used at well under an even pace."""
+        return self._limiter.has_headroom(costs, self._server_seconds())
 
     def used(self, counter: str) -> int:
         return self._limiter.used(counter, self._server_seconds())

@@ -154,9 +154,14 @@ class CallDesk:
         )
         if isinstance(decision, RetryAt):
             budget = self._safety_budget if request.lane is Lane.SAFETY else self._budget
-            if not budget.try_spend(now):
+            if not (budget.try_spend(now) or self._has_headroom(request, failure)):
                 return GiveUp(f"{failure.kind}; the retry budget is spent")
         return decision
+
+    def _has_headroom(self, request: WireRequest, failure: Failure) -> bool:
+        """A retry of what the venue certainly did not do may be paid by limits left unused."""
+        refused = failure.outcome is Outcome.REFUSED and failure.remedy is Remedy.RETRY
+        return refused and self._admission.has_headroom(request.costs)
 
     async def _attempt(
         self, request: WireRequest, deadline: float, on_late: Late | None

@@ -120,14 +120,12 @@ class Upkeep:
         """Ask, by cheap reads, whether a plane that is being left alone answers again."""
         while True:
             now = self._clock.now()
-            for plane, breaker in self._guard.breakers.items():
-                before = breaker.state
-                if breaker.probe_due(now):
-                    answered = await self._calls.probe(self._probe_of(plane))
-                    breaker.probe_result(answered, self._clock.now())
-                if breaker.state is not before:
-                    self._guard.announce(plane)
-            due = [at for b in self._guard.breakers.values() if (at := b.next_probe_at())]
+            async with asyncio.TaskGroup() as probes:  # one that hangs must not delay the others
+                for plane, breaker in self._guard.breakers.items():
+                    if breaker.probe_due(now):
+                        probes.create_task(self._probe(plane))
+            times = [breaker.next_probe_at() for breaker in self._guard.breakers.values()]
+            due = [at for at in times if at is not None]
             self._guard.probe_wanted.clear()
             wait_s = max(0.05, min(due) - self._clock.now()) if due else None
             try:
@@ -135,6 +133,14 @@ class Upkeep:
                     await self._guard.probe_wanted.wait()
             except TimeoutError:
                 continue
+
+    async def _probe(self, plane: Plane) -> None:
+        breaker = self._guard.breakers[plane]
+        before = breaker.state
+        answered = await self._calls.probe(self._probe_of(plane))
+        breaker.probe_result(answered, self._clock.now())
+        if breaker.state is not before:
+            self._guard.announce(plane)
 
     def _probe_of(self, plane: Plane) -> WireRequest:
         """A private read speaks for the account; the front door alone would not."""

@@ -64,8 +64,18 @@ _SHARES: Final = {
     Shape.QUARTER: (220, 280),
     Shape.LIMIT_HALF: (450, 550),
 }
-_LADDER: Final = (Shape.WHOLE, Shape.NEARLY, Shape.HALF, Shape.NEARLY, Shape.QUARTER)
-"""Large shares come more often: while one try in fifty gets through, each that does must count."""
+_LADDER: Final = (
+    Shape.WHOLE,
+    Shape.NEARLY,
+    Shape.WHOLE,
+    Shape.HALF,
+    Shape.WHOLE,
+    Shape.NEARLY,
+    Shape.WHOLE,
+    Shape.QUARTER,
+)
+"""Every other try is for all of it: while one in fifty gets through, the one that does must count,
+and a rest that is left over needs another fifty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +92,11 @@ class ExitSettings:
     by rule already when they are half as old."""
     requote_s: float = 2.0
     """How long makers get to come back after we took what was there."""
-    same_size_max: int = 3
-    """So often one size is tried while the position stays as it is ..."""
-    same_size_again: Backoff = field(default_factory=lambda: Backoff(60.0, 600.0))
-    """... then after a minute, and ever more rarely: it is the sizes not yet refused that count."""
+    same_size_max: int = 12
+    """So often one size is tried ..."""
+    same_size_again: Backoff = field(default_factory=lambda: Backoff(120.0, 900.0))
+    """... then after two minutes, and ever more rarely: 21 times in the 106 minutes of 11 October
+    2025, in which a bot that repeated one order tried more than 200 times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +133,7 @@ ExitAction = ReadState | CancelFirst | SendExit | Wait | ExitDone
 
 @dataclass(slots=True)
 class _Tries:
-    """How one size has fared while the position stayed as it is."""
+    """How one size has fared."""
 
     count: int = 0
     free_at: float = 0.0
@@ -164,8 +175,6 @@ class ExitPlan:
 
         Both at once and of one instant: a fill moves from the one into the other.
         """
-        if qty != self._qty:
-            self._sizes.clear()
         self._qty = qty
         # What our live orders may still take of the position counts as taken.
         mine = [order for order in live if order.side is self.side]

@@ -45,7 +45,7 @@ compared as one (see `same_status`)."""
 
 
 _OF_A_VENUE: Final = frozenset({"orders", "positions", "balances"})
-_OF_ALL: Final = frozenset({"venues", "stale", "journal", "version"})
+_OF_ALL: Final = frozenset({"account", "venues", "stale", "journal", "version"})
 
 
 class BeliefError(ValueError):
@@ -90,6 +90,8 @@ class Belief:
 
     anywhere: VenueBelief = VenueBelief()
     venues: Mapping[str, VenueBelief] = field(default_factory=dict)
+    account: str | None = None
+    """Whose belief it is, where several accounts are judged; None: everybody's."""
     stale: tuple[StaleMark, ...] | None = None
     journal: JournalBelief | None = None
 
@@ -106,13 +108,16 @@ class Belief:
         _know(document, _OF_A_VENUE | _OF_ALL, "belief")
         venues = document.get("venues", {})
         _expect(venues, Mapping, "belief.venues", "an object keyed by venue")
-        stale = document.get("stale")
+        stale, account = document.get("stale"), document.get("account")
+        if account is not None:
+            _expect(account, str, "belief.account", "the name of an account")
         return cls(
             anywhere=_venue(document, "belief"),
             venues={
                 name: _venue(_only(picture, f"belief.venues.{name}"), f"belief.venues.{name}")
                 for name, picture in venues.items()
             },
+            account=account,
             stale=None if stale is None else _stale(stale),
             journal=_journal(document.get("journal")),
         )

@@ -138,19 +138,18 @@ class MockExchange:
         old = self._run
         document = old.scenario if scenario is None else self._read(scenario)
         fresh = self._make(document, seed=seed, speed=old.clock.speed if speed is None else speed)
-        self._run = fresh
         if not self._running:
+            self._run = fresh
             return
+        await self._open_missing(fresh)
+        self._run = fresh
         old.close()
         for venue in list(self._servers):
-            if venue not in fresh.venues:
-                await self._servers.pop(venue).stop()
-        for venue, app in fresh.venues.items():
-            if venue in self._servers:
+            if venue in fresh.venues:
                 self._servers[venue].drop_busy()
-                self._servers[venue].app = app
+                self._servers[venue].app = fresh.venues[venue]
             else:
-                self._servers[venue] = await self._open(app)
+                await self._servers.pop(venue).stop()
         assert self._status_server is not None
         self._status_server.drop_busy()
         self._status_server.app = fresh.status_page
@@ -265,6 +264,19 @@ class MockExchange:
             raise MockError(_why_no_port(self._host, port, error)) from error
         self._opened += 1
         return server
+
+    async def _open_missing(self, run: Run) -> None:
+        """Ports for the venues of `run` that have none yet: all of them, or none."""
+        opened: dict[str, HttpServer] = {}
+        try:
+            for venue, app in run.venues.items():
+                if venue not in self._servers:
+                    opened[venue] = await self._open(app)
+        except MockError:
+            for server in opened.values():
+                await server.stop()
+            raise
+        self._servers.update(opened)
 
     async def _close_servers(self) -> None:
         servers = [*self._servers.values(), self._status_server, self._control_server]

@@ -6,7 +6,6 @@ the conditions it makes to the truth.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -26,8 +25,6 @@ from outlast.mock.truth import Truth
 from outlast.mock.view import AccountPicture, Lies, Picture
 
 __all__ = ["Stage"]
-
-logger = logging.getLogger("outlast.mock")
 
 _MARKET_EVERY_MS: Final = 1000
 FUNDING_RATE: Final = Decimal("0.0001")

@@ -240,7 +240,11 @@ class Truth:
     # -- JSON ---------------------------------------------------------------------------------
 
     def verdict_json(self, belief: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The document of `GET /_outlast/verdict`."""
+        """The document of `/_outlast/verdict`.
+
+        Raises:
+            BeliefError: the belief is not of the documented shape.
+        """
         return {
             "version": VERSION,
             "scenario": self.scenario.scenario,

@@ -9,7 +9,6 @@ that asked for it is gone.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
@@ -41,8 +40,6 @@ from outlast.mock.venues.dialect import Call, Dialect, WireAnswer
 from outlast.mock.view import VenueView
 
 __all__ = ["Venue"]
-
-logger = logging.getLogger("outlast.mock")
 
 UNKNOWN_PATH: Final = "unknown"
 """The endpoint class in the record of a request for a path that the venue does not have."""
@@ -162,6 +159,7 @@ class Venue:
             return self._plan_of(record, self._decorated(answer, None, message.peer_ip, None))
         if call.create is not None:
             record.create = self._with_exposure(call.create, account)
+        record.batch = tuple(self._with_exposure(create, account) for create in call.batch)
         decision = self._decide(record, call, message.peer_ip, moment)
         if self._counts(decision.reply, record, moment):
             self.limiter.count(message.peer_ip, record.account, charge, self._clock.now_ms)
@@ -190,7 +188,6 @@ class Venue:
             arrived_ms=self._clock.now_ms,
             phase=moment.phase.name,
             asked_ids=call.asked_ids if call else (),
-            batch=call.batch if call else (),
             symbol=self.stage.key_of(call.symbol) if call and call.symbol else None,
             effect=APPLY.kind if call and call.is_write else NO_EFFECT.kind,
         )
@@ -208,15 +205,16 @@ class Venue:
         return decision
 
     def _facts(self, record: RequestRecord, call: Call, who: str) -> RequestFacts:
-        create = record.create
+        asked = record.batch if record.create is None else (record.create,)
+        types = {create.type for create in asked}
         return RequestFacts(
             endpoint=call.endpoint,
             venue=self.id,
             product=self._dialect.product,
             symbol=record.symbol,
-            reduces=create.reduces if create else None,
+            reduces=all(create.reduces for create in asked) if asked else None,
             post_only=call.post_only,
-            type=create.type if create else None,
+            type=types.pop() if len(types) == 1 else None,
             account=who,
             channel=call.channel,
         )
@@ -278,9 +276,7 @@ class Venue:
 
     def _land(self, request: _Request) -> None:
         """A request that sat in a queue gets to the engine, long after its reply."""
-        answer = self._perform(request)
-        if answer.order_ids:
-            logger.debug("%s landed late: %s", request.record.path, answer.order_ids)
+        self._perform(request)
 
     def _perform(self, request: _Request) -> WireAnswer:
         """Let the engine have it, and note what it did."""

@@ -7,6 +7,7 @@ after every action the books are balanced against the fills, by an independent s
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -107,7 +108,7 @@ market_settings = st.builds(
     depth_ask_x=st.sampled_from([D(1), D("0.05")]),
     frozen=st.booleans(),
 )
-engine_settings = st.builds(
+prompt_settings = st.builds(
     EngineKnobs,
     mode=st.sampled_from([EngineMode.ONLINE] * 8 + list(EngineMode)),
     matching=st.sampled_from([True, True, True, False]),
@@ -117,6 +118,7 @@ engine_settings = st.builds(
     keep_orders=st.sampled_from([D(1), D(1), D(1), D("0.5")]),
     sweep_id=st.integers(0, 5),
 )
+late_settings = st.builds(replace, prompt_settings, fills_delay_ms=st.sampled_from([0, 500, 5_000]))
 
 
 class Venue(RuleBasedStateMachine):
@@ -145,6 +147,9 @@ class Venue(RuleBasedStateMachine):
             self.funding[event.account] += event.amount
         if isinstance(event, OrderEvent):
             self.last_told[event.order.order_id] = event.order
+            limit, fill = event.order.request.price, event.execution
+            if limit is not None and fill is not None:
+                assert (limit - fill.price) * fill.side.sign >= 0, "worse than its limit"
             # A match of two clients is told as the maker's fill and then the taker's.
             if _fills(event) and _fills(self.before) and event.execution.is_maker is False:
                 assert isinstance(self.before, OrderEvent)
@@ -198,7 +203,7 @@ class Venue(RuleBasedStateMachine):
     def set_market(self, knobs: MarketKnobs) -> None:
         self.engine.set_market(knobs)
 
-    @rule(knobs=engine_settings)
+    @rule(knobs=prompt_settings)
     def configure(self, knobs: EngineKnobs) -> None:
         self.engine.configure(knobs)
 
@@ -225,10 +230,6 @@ class Venue(RuleBasedStateMachine):
             assert bool(order.end_reason) == (
                 not order.status.is_open and order.status is not OrderStatus.FILLED
             )
-            limit = order.request.price
-            if limit is not None:
-                sign = order.request.side.sign
-                assert all((limit - e.price) * sign >= 0 for e in order.executions)
         for name in NAMES:
             named = [o.request.client_order_id for o in self.engine.orders(name, only_open=True)]
             assert all(named.count(label) <= 1 for label in named if label)
@@ -374,7 +375,7 @@ actions = st.lists(
     st.one_of(
         st.tuples(st.just("place"), requests(Product.UM)),
         st.tuples(st.just("market"), market_settings),
-        st.tuples(st.just("engine"), engine_settings),
+        st.tuples(st.just("engine"), late_settings),
         st.tuples(st.just("cancel_all"), st.none()),
     ),
     max_size=25,
@@ -412,5 +413,7 @@ def test_the_same_calls_give_the_same_truth_however_time_is_cut(
         return engine.digest(), told
 
     whole = run(1_000_000)
+    shown = [event.shown_ms for event in whole[1] if isinstance(event, OrderEvent)]
+    assert shown == sorted(shown), "told in the order of time"
     assert run(1_000_000) == whole
     assert run(333) == whole

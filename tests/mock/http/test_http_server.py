@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import socket
 import warnings
 
 import pytest
@@ -336,6 +337,95 @@ def test_refused_dials_fail_like_a_closed_port_and_come_back_on_the_same_one():
                 assert (await client.answer())[0] == 200
 
     asyncio.run(story())
+
+
+def test_a_port_that_somebody_took_meanwhile_is_opened_when_it_is_free_again(caplog):
+    async def story():
+        async with serving(always(plan())) as server:
+            server.refuse_dials(True)
+            while server.listening:
+                await asyncio.sleep(0.001)
+            with socket.socket() as other:
+                other.bind(("127.0.0.1", server.port))
+                other.listen()
+                server.refuse_dials(False)
+                while "cannot be opened again" not in caplog.text:
+                    await asyncio.sleep(0.001)
+            while not server.listening:
+                await asyncio.sleep(0.001)
+            async with dial(server) as client:
+                await client.send(GET)
+                assert (await client.answer())[0] == 200
+
+    with caplog.at_level(logging.WARNING, logger="outlast.mock.http"):
+        asyncio.run(story())
+
+
+def test_stop_while_the_port_is_being_opened_or_closed():
+    async def story():
+        for refuse in (True, False):
+            server = HttpServer(always(plan()))
+            await server.start()
+            server.refuse_dials(not refuse)
+            await asyncio.sleep(0)
+            server.refuse_dials(refuse)
+            await server.stop()
+            assert not server.listening
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", server.port)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(story())
+
+
+def test_busy_connections_can_be_dropped_and_idle_ones_stay():
+    async def story():
+        plans = iter([plan(), plan(Hang(60)), plan()])
+
+        async def app(_: HttpMessage) -> ReplyPlan:
+            return next(plans)
+
+        async with serving(app) as server, dial(server) as idle, dial(server) as busy:
+            await idle.send(GET)
+            await idle.answer()
+            await busy.send(GET)
+            while not any(c.task for c in server._connections):
+                await asyncio.sleep(0.001)
+            server.drop_busy()
+            assert (await busy.rest()).data == b""
+            await idle.send(GET)
+            assert (await idle.answer())[0] == 200
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "first"),
+    [
+        (103, (), b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+        (101, (("upgrade", "x"),), b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n"),
+        (200, (("content-length", "-5"),), b"HTTP/1.1 200 OK\r\ncontent-length: -5\r\n\r\n"),
+        (520, (("content-length", "many"),), b"HTTP/1.1 520 \r\ncontent-length: many\r\n\r\n"),
+    ],
+)
+def test_answers_that_no_proper_server_would_give_leave_as_they_stand(status, headers, first):
+    result = asyncio.run(heard(plan(status=status, headers=headers)))
+    assert result.data == first + BODY
+    assert result.end == "eof"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("::", "http://[::1]:80"),
+        ("fe80::1", "http://[fe80::1]:80"),
+        ("localhost", "http://localhost:80"),
+    ],
+)
+def test_url_is_one_that_clients_of_this_machine_can_use(host, url):
+    assert HttpServer(always(plan()), host=host, port=80).url == url
 
 
 # -- who was told what ----------------------------------------------------------------------------

@@ -78,7 +78,7 @@ class HttpServer:
         """Close the port, drop all clients, and return when nothing is left running."""
         self._started = False
         if self._switching is not None:
-            self._switching.cancel()
+            # Not cancelled: a listening socket that is just being opened would be lost.
             await asyncio.gather(self._switching, return_exceptions=True)
             self._switching = None
         listener, self._listener = self._listener, None
@@ -141,7 +141,7 @@ class HttpServer:
             self._port = int(self._listener.sockets[0].getsockname()[1])
 
     async def _switch(self) -> None:
-        while self._refusing is (self._listener is not None):
+        while self._started and self._refusing is (self._listener is not None):
             if self._refusing:
                 assert self._listener is not None
                 self._listener.close()

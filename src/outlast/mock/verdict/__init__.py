@@ -73,10 +73,11 @@ def _judge(
         raise ValueError(
             f"expect: unknown invariant {expectation.name!r}; known are {', '.join(INVARIANTS)}"
         )
-    found = [
-        (account, invariant(Case(truth, account, belief), expectation.argument))
-        for account in accounts
-    ]
+    found = []
+    for account in accounts:
+        is_its_own = belief is not None and belief.account in (None, account)
+        case = Case(truth, account, belief if is_its_own else None)
+        found.append((account, invariant(case, expectation.argument)))
     if not found:
         return Judgement(holds=True, evidence="nobody took part")
     if len(found) == 1:
