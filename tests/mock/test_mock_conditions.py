@@ -43,6 +43,7 @@ def test_steps_reported_in_any_order_equal_the_last_word_on_each_instant(puts):
         assert steps.at(at_ms, -1) == (known[max(told)] if told else -1)
         since = steps.since(at_ms)
         assert (since is None) == (not told)
+        assert since is None or steps.before(since, None) != steps.at(at_ms, -1)
         assert since is None or all(known[t] == steps.at(at_ms, -1) for t in told if t >= since)
     spans = list(steps.spans(32))
     assert all(

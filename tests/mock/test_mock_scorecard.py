@@ -109,6 +109,14 @@ def test_a_position_opened_before_the_first_exit_was_not_flat_before():
     assert run.until(120).card()["time_to_flat_s"] == 40.0
 
 
+def test_exposure_ends_with_the_fill_and_not_with_its_late_report():
+    run = Run(positions=LONG)
+    _, order = sell(run, 60, "exit", "2")
+    run.fill(order, 120, visible_s=500)
+    card = run.until(600).card()
+    assert (card["time_to_flat_s"], card["exposure_minutes"]) == (60.0, 1.0)
+
+
 def test_an_exit_filled_in_the_instant_of_its_arrival_still_had_a_position_to_close():
     run = Run(positions=LONG)
     _, order = sell(run, 60, "exit", "2")

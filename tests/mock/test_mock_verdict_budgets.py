@@ -56,6 +56,15 @@ def test_a_request_inside_the_retry_after_breaks_no_ban():
     assert "15.1 s before the Retry-After that the answer to request 1 gave" in run.evidence()
 
 
+def test_a_shorter_wait_inside_a_longer_one_does_not_end_it():
+    run = Run("no_ban", venues=(UM, SPOT))
+    limited(run, 5)
+    limited(run, 6, venue=SPOT)
+    limited(run, 20, retry_after_s=5.0, endpoint="account.balances")
+    run.request(28, "market.read")
+    assert run.evidence().endswith("; and 1 more")
+
+
 def test_waiting_out_the_retry_after_keeps_no_ban():
     run = Run("no_ban")
     limited(run, 5)

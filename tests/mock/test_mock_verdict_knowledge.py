@@ -196,6 +196,7 @@ def test_an_order_that_the_venue_named_itself_is_told_by_its_state():
     run.until(600)
     assert first
     assert run.holds({"orders": {"web_1": "ACCEPTED", "web_2": "CANCELED"}})
+    assert run.holds({"orders": {"web_1": "CANCELED", "web_2": "ACCEPTED"}})
     assert not run.holds({"orders": {"web_1": "ACCEPTED"}})
     assert not run.holds({"orders": {"web_1": "ACCEPTED", "web_2": "FILLED"}})
     third = {"orders": {"web_1": "ACCEPTED", "web_2": "CANCELED", "web_3": "ACCEPTED"}}

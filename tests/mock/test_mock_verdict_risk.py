@@ -106,6 +106,15 @@ def test_an_entry_while_a_cancel_is_unanswered_breaks_risk_first():
     assert resting
 
 
+def test_cancelling_another_order_does_not_settle_the_first_cancel():
+    run = Run("risk_first")
+    run.create(1, "resting", "buy")
+    unanswered_cancel(run)
+    run.request(15, "orders.cancel", asked_ids=("other",))
+    run.create(20, "entry", "buy", "2")
+    assert not run.holds()
+
+
 @pytest.mark.parametrize("answer", ["shown", "absent", "list", "cancel", "cancel_all"])
 def test_an_entry_after_the_cancel_was_settled_keeps_risk_first(answer):
     run = Run("risk_first")

@@ -92,11 +92,13 @@ class ExitSettings:
     by rule already when they are half as old."""
     requote_s: float = 2.0
     """How long makers get to come back after we took what was there."""
-    same_size_max: int = 12
+    same_size_max: int = 8
     """So often one size is tried ..."""
-    same_size_again: Backoff = field(default_factory=lambda: Backoff(120.0, 900.0))
-    """... then after two minutes, and ever more rarely: 21 times in the 106 minutes of 11 October
+    same_size_again: Backoff = field(default_factory=lambda: Backoff(120.0, 480.0))
+    """... then after two minutes, and ever more rarely: 23 times in the 106 minutes of 11 October
     2025, in which a bot that repeated one order tried more than 200 times."""
+    split_lots_min: int = 20
+    """A rest of fewer minimum orders than this is not split any further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +266,11 @@ class ExitPlan:
     def _next_send(self, now: float) -> SendExit | Wait:
         """The next shape whose size may be tried now."""
         soonest = now + self._settings.same_size_again.cap_s
-        for turn in range(len(self._ladder)):
-            shape = (self._shape + turn) % len(self._ladder)
-            offer = self._make(self._ladder[shape])
+        may_split = self.room >= self._settings.split_lots_min * self._instrument.qty_min
+        ladder = self._ladder if may_split else (Shape.WHOLE,)
+        for turn in range(len(ladder)):
+            shape = (self._shape + turn) % len(ladder)
+            offer = self._make(ladder[shape])
             free_at = self._sizes.get(_size(offer.request), _Tries()).free_at
             if free_at <= now:
                 self._shape = shape

@@ -215,6 +215,19 @@ def test_a_frozen_market_stands_still_while_its_peers_go_on() -> None:
     assert bid.price < D("90.0") < ask.price
 
 
+def test_in_a_frozen_market_returning_makers_wait_before_they_meet_a_resting_order() -> None:
+    engine = um_engine()
+    engine.set_market(MarketKnobs(frozen=True))
+    ask = engine.book(SYMBOL, 1).asks[0]
+    order = taken(engine.place("me", limit(BUY, ask.qty + 5, ask.price)))
+    assert order.leaves_qty == 5
+    pass_s(engine, 10)
+    assert order.leaves_qty == 5
+    assert engine.best(SYMBOL)[1] != ask, "the book is not crossed"
+    engine.set_market(MarketKnobs())
+    assert order.leaves_qty == 0
+
+
 def test_a_halt_does_not_change_what_the_market_does_after_it() -> None:
     through, halted = um_engine(LIVELY), um_engine(LIVELY)
     halted.set_market(MarketKnobs(frozen=True))

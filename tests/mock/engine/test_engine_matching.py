@@ -82,7 +82,7 @@ def test_a_plan_says_why_it_ends(steps: int, limit_ticks: int | None, stop: Stop
 
 def test_makers_that_would_cross_a_client_are_not_in_the_book() -> None:
     book = book_with((BUY, 1, "100.3"))
-    assert list(book.levels(SELL, T0))[0][0] == 1004
+    assert next(book.levels(SELL, T0))[0] == 1004
     assert book.best(BUY, T0) == 1003
     assert book.best(SELL, T0) == 1004
     assert takers(plan(book, BUY, 1).fills)[0][0] == 1004
@@ -100,20 +100,41 @@ def test_levels_add_up_what_stands_at_one_price() -> None:
     assert dict(book.levels(BUY, T0))[999] == quoted + 300
 
 
+def test_a_plan_counts_what_earlier_fills_of_a_maker_leave_to_reduce() -> None:
+    """Two reduce-only sales of 100 stand against a position of 150."""
+    ladder = Ladder(STILL, 7)
+    ladder.quote(1_000_000, 0)
+    book = OrderBook(STILL, ladder, lambda order: 150)
+    for number in (1, 2):
+        order = Order(
+            order_id=number,
+            account="holder",
+            request=limit(SELL, 1, "100.0", reduce_only=True),
+            status=OrderStatus.NEW,
+            created_ms=T0,
+            updated_ms=T0,
+        )
+        book.rest(order, T0)
+    by_another = takers(plan(book, BUY, 200).fills)
+    assert by_another == [(1000, 100, 1), (1000, 50, 2), (1001, 50, None)]
+    by_itself = takers(plan(book, BUY, 200, account="holder").fills)
+    assert by_itself == [(1000, 100, 1), (1000, 100, 2)], "its position does not move"
+
+
 def test_expiries_and_delayed_reports_happen_in_the_order_of_time() -> None:
     engine = um()
-    engine.configure(EngineKnobs(fills_delay_ms=10_000))
+    engine.configure(EngineKnobs(fills_delay_ms=10_100))
     tape = Tape(engine)
     taken(engine.place("me", market(BUY, 1)))
-    for at_ms in (5_000, 15_000):
+    for at_ms in (10_050, 10_150):  # all in one step of the market
         taken(
             engine.place(
                 "me", limit(BUY, 1, 99, time_in_force=TimeInForce.GTD, expires_ms=T0 + at_ms)
             )
         )
     engine.advance(T0 + 60_000)
-    assert [event.shown_ms - T0 for event in tape.orders()] == [0, 0, 0, 5_000, 10_000, 15_000]
-    assert [event.at_ms - T0 for event in tape.orders()] == [0, 0, 0, 5_000, 0, 15_000]
+    assert [event.shown_ms - T0 for event in tape.orders()] == [0, 0, 0, 10_050, 10_100, 10_150]
+    assert [event.at_ms - T0 for event in tape.orders()] == [0, 0, 0, 10_050, 0, 10_150]
 
 
 def test_the_ladder_forgets_what_has_come_back() -> None:

@@ -209,6 +209,15 @@ def test_spot_locks_the_money_of_a_waiting_order_and_frees_it_for_what_it_become
     assert engine.balances("me")["USDT"].locked == 0
 
 
+def test_a_spot_stop_limit_may_use_the_whole_balance() -> None:
+    engine = spot(balances={"USDT": D(10_600)})
+    request = stop(BUY, 100, 105, type=OrderType.STOP_LIMIT, price=D(106))
+    order = taken(engine.place("me", request))
+    assert engine.balances("me")["USDT"].free == 0
+    move(engine, "0.055")
+    assert child_of(engine, order).status is FILLED
+
+
 def test_a_spot_stop_whose_money_runs_out_fills_what_it_can() -> None:
     engine = spot(balances={"USDT": D(10_500)})
     order = taken(engine.place("me", stop(BUY, 100, 105)))
