@@ -28,13 +28,17 @@ PASSIVE = "60000"
 """Far enough below the market of 68,000 that a bid there rests, near enough to be in the band."""
 
 
+def builder(**account: Any) -> ScenarioBuilder:
+    """BTC at 68,000 and ETH at 2,050, both hardly moving; its phases are to be told."""
+    made = ScenarioBuilder("under-test", venue=VENUE)
+    made.instrument("BTCUSDT", product="um", mid="68000", tick="0.1", vol_bps_per_min="0.1")
+    made.instrument("ETHUSDT", product="um", mid="2050", tick="0.01", vol_bps_per_min="0.1")
+    return made.account(**{"balances": {"USDT": "50000"}, **account})
+
+
 def calm(**account: Any) -> Scenario:
-    """Nothing goes wrong by itself: BTC at 68,000 and ETH at 2,050, both hardly moving."""
-    builder = ScenarioBuilder("under-test", venue=VENUE)
-    builder.instrument("BTCUSDT", product="um", mid="68000", tick="0.1", vol_bps_per_min="0.1")
-    builder.instrument("ETHUSDT", product="um", mid="2050", tick="0.01", vol_bps_per_min="0.1")
-    builder.account(**{"balances": {"USDT": "50000"}, **account})
-    return builder.phase("all", "rest").build()
+    """Nothing goes wrong by itself."""
+    return builder(**account).phase("all", "rest").build()
 
 
 @dataclass
