@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from outlast.mock.scenario.catalogue import catalogue
+from outlast.mock.scenario.document import ScenarioError
 from outlast.mock.scenario.load import load
 from outlast.mock.scenario.model import Scenario
 from outlast.mock.scenario.script import Script
@@ -24,15 +25,45 @@ def scenarios(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """List the outages that can be drilled, show one, or check a file of your own."""
+    if lint:
+        _lint(scenario, as_json=as_json)
+        return
     chosen = [load(scenario)] if scenario is not None else list(catalogue())
     if as_json:
         print(json.dumps([_entry(each) for each in chosen], indent=2))
-    elif lint:
-        print(f"{len(chosen)} of {len(chosen)} scenarios are well-formed")
     elif scenario is not None:
         print(Path(chosen[0].source).read_text(encoding="utf-8"), end="")
     else:
         _print_table(chosen)
+
+
+def _lint(scenario: str | None, *, as_json: bool) -> None:
+    """Say everything that is wrong, one line each. Exit code 1 when anything is."""
+    names = [scenario] if scenario is not None else [each.scenario for each in catalogue()]
+    problems: list[ScenarioError] = []
+    for name in names:
+        try:
+            load(name)
+        except ScenarioError as error:
+            problems.extend(error.problems)
+    if as_json:
+        print(json.dumps([_problem(problem) for problem in problems], indent=2))
+    else:
+        for problem in problems:
+            print(problem)
+        print(f"{len(names)} checked, {len(problems)} problems")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _problem(problem: ScenarioError) -> dict[str, object]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "key": problem.key,
+        "problem": problem.problem,
+        "remedy": problem.remedy,
+    }
 
 
 def _entry(scenario: Scenario) -> dict[str, object]:
@@ -49,7 +80,8 @@ def _entry(scenario: Scenario) -> dict[str, object]:
 def _print_table(listed: list[Scenario]) -> None:
     table = Table()
     for heading in ("scenario", "venues", "minutes", "fidelity", "what happens"):
-        table.add_column(heading, justify="right" if heading == "minutes" else "left")
+        right = "right" if heading == "minutes" else "left"
+        table.add_column(heading, justify=right, no_wrap=heading == "scenario")
     for scenario in listed:
         duration_s = Script(scenario).duration_s
         minutes = "open" if duration_s is None else f"{duration_s / 60:,.0f}"

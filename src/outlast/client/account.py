@@ -57,7 +57,11 @@ class Account:
         self._balances: dict[str, Balance] = {}
         self._positions: dict[str, Position] = {}
         self._fills: list[Fill] = []
+        self._filled_at: dict[str, float] = {}
+        """When we heard of the last fill on a symbol, as `as_of` tells it."""
         self._read_at: dict[str, float] = {}
+        self._shown_at: dict[str, float] = {}
+        """When what was last read was asked for: it holds for names that the venue left out too."""
         self._reading: dict[str, asyncio.Task[Failure | None]] = {}
         orders.on_fill = self._note_fill
 
@@ -97,7 +101,7 @@ class Account:
             if isinstance(rows, Failure):
                 return rows
             self._take_balances({b.currency: b for b in rows}, asked_at)
-        self._read_at[what] = self._clock.now()
+        self._read_at[what], self._shown_at[what] = self._clock.now(), asked_at
         self._events.publish(AccountRead(what=what))
         return None
 
@@ -146,6 +150,7 @@ class Account:
         is_old = known is not None and fill.venue_time_ms <= (known.venue_time_ms or 0)
         if not is_old:
             self._fills.append(fill)
+            self._filled_at[fill.symbol] = self._clock.wall()
         if not (is_old and fill.is_external):
             at = fill.venue_time_ms / 1000
             self._guards["positions"].flow(fill.symbol, fill.qty, at=at)
@@ -157,8 +162,13 @@ class Account:
 
         Marked stale, with the reason, when it is too old, in doubt, or was never read.
         """
-        known = self._positions.get(symbol) or _flat(symbol, 0.0, 0)
-        moved = sum((fill.qty for fill in self._fills if fill.symbol == symbol), Decimal(0))
+        known = self._positions.get(symbol)
+        if known is None:
+            known = _flat(symbol, self._shown_at.get("positions", 0.0), 0)
+        later = [fill.qty for fill in self._fills if fill.symbol == symbol]
+        if later:
+            known = replace(known, as_of=self._filled_at[symbol], source=Source.DERIVED)
+        moved = sum(later, Decimal(0))
         reason = self._stale("positions", symbol)
         return replace(
             known, qty=known.qty + moved, is_stale=reason is not None, reason=reason or ""
@@ -171,7 +181,7 @@ class Account:
             total=Decimal(0),
             free=Decimal(0),
             locked=Decimal(0),
-            as_of=0.0,
+            as_of=self._shown_at.get("balances", 0.0),
             source=Source.DERIVED,
         )
         reason = self._stale("balances", currency)

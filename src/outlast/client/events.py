@@ -6,8 +6,9 @@ A reader that falls behind loses the oldest events and is told how many; it neve
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from outlast.errors import Failure
@@ -125,18 +126,20 @@ class _Reader:
 class EventBus:
     def __init__(self, events_max: int) -> None:
         self._events_max = events_max
-        self._readers: list[_Reader] = []
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        """Each lives as long as the iterator that reads from it."""
 
     def publish(self, event: Event) -> None:
         for reader in self._readers:
             reader.put(event)
 
-    async def read(self) -> AsyncIterator[Event]:
+    def read(self) -> AsyncGenerator[Event, None]:
         """Every event from now on, until the reader stops."""
         reader = _Reader(self._events_max)
-        self._readers.append(reader)
-        try:
-            while True:
-                yield await reader.get()
-        finally:
-            self._readers.remove(reader)
+        self._readers.add(reader)
+        return _iterate(reader)
+
+
+async def _iterate(reader: _Reader) -> AsyncGenerator[Event, None]:
+    while True:
+        yield await reader.get()

@@ -65,6 +65,14 @@ class Lookups:
             self._orders.report(report)
         return frozenset(report.client_order_id for report in reports)
 
+    async def all_open_orders(self) -> frozenset[str] | Failure:
+        """Ask for every open order of the account, conditional ones and other programs' too."""
+        shown = await self.open_orders(None)
+        if isinstance(shown, Failure) or not self._codec.CONDITIONAL_APART:
+            return shown
+        waiting = await self.open_orders(None, conditional=True)
+        return waiting if isinstance(waiting, Failure) else shown | waiting
+
     async def executions(self, instrument: Instrument, *, since_ms: int) -> Failure | None:
         """Ask for the fills of one instrument and book each once.
 

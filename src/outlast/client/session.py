@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import dataclass
 from decimal import Decimal
 from types import TracebackType
@@ -118,12 +118,16 @@ class Session:
         self.positions = Positions(rooms.account, rooms.instruments, self.venue)
         try:
             await self._load()
-            self._tasks = asyncio.TaskGroup()
-            await self._tasks.__aenter__()
         except BaseException:
             await self._release(rooms)
             raise
-        self._begin_upkeep(rooms)
+        self._tasks = asyncio.TaskGroup()
+        await self._tasks.__aenter__()
+        try:
+            await self._begin(rooms)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     async def __aexit__(
@@ -169,9 +173,14 @@ class Session:
             # The venue may be down just now: the session opens, and says that it does not know.
             self._log.error("outlast.account_unread", what=what, reason=failure.describe())
 
-    def _begin_upkeep(self, rooms: Rooms) -> None:
+    async def _begin(self, rooms: Rooms) -> None:
+        """Take up what the journal left open, learn what else rests, and start the chores."""
         for order in rooms.book.restore(rooms.journal.history):
             rooms.desk.resume(order)
+        if self._has_keys:
+            shown = await rooms.lookups.all_open_orders()
+            if isinstance(shown, Failure):
+                self._log.error("outlast.orders_unread", reason=shown.describe())
         self._spawn(rooms.upkeep.probe_for_ever())
         self._spawn(rooms.upkeep.keep_time_for_ever())
         self._spawn(rooms.upkeep.checkpoint_for_ever())
@@ -284,7 +293,7 @@ class Session:
             await rooms.account.refresh("positions"),
             await rooms.upkeep.poll_account(),
         ]
-        shown = await rooms.lookups.open_orders(None)
+        shown = await rooms.lookups.all_open_orders()
         if isinstance(shown, Failure):
             failures.append(shown)
         now = list(rooms.book.ledger)
@@ -332,7 +341,7 @@ class Session:
         while self.trading_state(symbol) is not state:
             await self._clock.sleep(0.25)
 
-    def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncGenerator[Event, None]:
         """Everything that happens from now on, in order. A slow reader loses the oldest."""
         return self._events.read()
 

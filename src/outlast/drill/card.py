@@ -46,14 +46,14 @@ def _money(value: Any) -> str:
 
 _ROWS: Final[Sequence[tuple[str, str, Callable[[Any], str], bool | None]]] = (
     # label, scorecard key, how it is written, True where anything above zero is bad
-    ("intents", "intents", _count, None),
+    ("distinct orders asked for", "intents", _count, None),
     ("orders the venue took", "orders", _count, None),
     ("duplicates", "duplicates", _count, True),
     ("lost orders", "lost", _count, True),
     ("unresolved orders", "unresolved", _count, True),
     ("requests", "requests", _count, None),
     ("  in the outage", "requests_in_outage", _count, None),
-    ("  per intent", "requests_per_intent", _ratio, None),
+    ("  per distinct order", "requests_per_intent", _ratio, None),
     ("exits refused", "refused_exits", _count, None),
     ("exits accepted", "accepted_exits", _count, None),
     ("bans", "bans", _count, True),

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from outlast.mock.scenario.model import Limits
+
 __all__ = ["Account", "KeyRing", "make_key"]
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -41,6 +43,8 @@ class KeyRing:
         self._seed, self._venue = seed, venue
         self._by_key: dict[str, Account] = {}
         self._names: set[str] = set()
+        self.limits = Limits()
+        """The limits in force now, for what a venue counts per key (nonces)."""
 
     def issue(self, name: str) -> Account:
         """Make the account `name`; the same seed, venue and name give the same key and secret."""

@@ -3,20 +3,32 @@
 Windows are aligned to the venue's clock, not sliding: a one-minute window starts at :00.
 Source: Binance docs, "Limits" / exchangeInfo `rateLimits`. Who asks on after an answer 429 earns a
 ban of its address (418), 2 minutes growing to 3 days. Source: Binance docs, "IP Limits".
+
+Other counters have no windows: they drain all the time (`decay_per_s`), and who asks on while one
+is full is locked out. Source: Kraken docs, "Spot REST Rate Limits", "Spot Trading Rate Limits".
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from outlast.mock.scenario.model import Limits
 
-__all__ = ["Charge", "LimitBreach", "LimitKind", "LimitWindow", "Limiter", "Usage"]
+__all__ = [
+    "Charge",
+    "DrainingCounter",
+    "LimitBreach",
+    "LimitKind",
+    "LimitWindow",
+    "Limiter",
+    "Usage",
+]
 
 
 class LimitKind(Enum):
@@ -26,6 +38,8 @@ class LimitKind(Enum):
     """New orders; per account."""
     RAW = "raw"
     """Requests, whatever their weight; per address."""
+    CALLS = "calls"
+    """Private calls; per account."""
     CONNECTS = "connects"
     """WebSocket dials; per address."""
 
@@ -38,7 +52,35 @@ class LimitWindow:
     """The venue's short form of the interval: `1M`, `10S`."""
     kind: LimitKind
     interval_s: int
+    """Of a draining counter: how long a full one takes to empty."""
     limit: int
+    decay_per_s: float | None = None
+    """None: it starts anew with each interval. Else it never does, and drains this fast."""
+
+
+class DrainingCounter:
+    """A counter that what is asked fills and time drains, never below zero."""
+
+    __slots__ = ("_at_ms", "_decay_per_s", "_level")
+
+    def __init__(self, *, decay_per_s: float) -> None:
+        assert decay_per_s > 0
+        self._decay_per_s = decay_per_s
+        self._level, self._at_ms = 0.0, 0
+
+    def level(self, now_ms: int) -> float:
+        """Where it stands at `now_ms`."""
+        drained = (now_ms - self._at_ms) / 1000 * self._decay_per_s
+        return max(0.0, self._level - drained)
+
+    def add(self, cost: float, now_ms: int) -> None:
+        """Fill it by `cost`, whether or not that is more than anybody allows."""
+        self._level, self._at_ms = self.level(now_ms) + cost, now_ms
+
+    def fits_ms(self, cost: float, limit: float, now_ms: int) -> int:
+        """The first instant at which `cost` fits under `limit`; `now_ms` when it does now."""
+        over = self.level(now_ms) + cost - limit
+        return now_ms + max(0, math.ceil(over / self._decay_per_s * 1000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +88,7 @@ class Charge:
     """What one request costs."""
 
     weight: int = 0
+    calls: int = 0
     orders: int = 0
     orders_by_window: Mapping[str, int] = field(default_factory=dict)
     """Where a window counts orders differently (a batch on Binance futures: 5 on `10S`, 1 on
@@ -56,6 +99,8 @@ class Charge:
             return self.weight
         if window.kind is LimitKind.ORDERS:
             return self.orders_by_window.get(window.name, self.orders)
+        if window.kind is LimitKind.CALLS:
+            return self.calls
         return 1
 
 
@@ -86,11 +131,15 @@ class Usage:
     weight: Mapping[str, int] = field(default_factory=dict)
     orders: Mapping[str, int] = field(default_factory=dict)
     raw: Mapping[str, int] = field(default_factory=dict)
+    calls: Mapping[str, int] = field(default_factory=dict)
+
+
+_PER_ACCOUNT: Final = (LimitKind.ORDERS, LimitKind.CALLS)
 
 
 @dataclass(slots=True)
 class _Address:
-    """What one IP address has done so far."""
+    """What one IP address (or, for limits of an account, that account) has done so far."""
 
     retry_ms: int = 0
     """Asking again before this instant ignores the last 429."""
@@ -108,6 +157,7 @@ class Limiter:
         self._windows = tuple(windows)
         # (window, who) -> (start of the window, used); one entry a pair, overwritten in time.
         self._used: dict[tuple[LimitWindow, str], tuple[int, int]] = {}
+        self._draining: dict[tuple[LimitWindow, str], DrainingCounter] = {}
         self._addresses: dict[str, _Address] = {}
         self.bans_total = 0
         self.breaches_total = 0
@@ -115,13 +165,7 @@ class Limiter:
     def windows(self, limits: Limits) -> tuple[LimitWindow, ...]:
         """The counters with the limits in force now, the scenario's `factor` applied."""
         return tuple(
-            LimitWindow(
-                name=w.name,
-                kind=w.kind,
-                interval_s=w.interval_s,
-                limit=max(1, int(w.limit * limits.factor)),
-            )
-            for w in self._windows
+            replace(w, limit=max(1, int(w.limit * limits.factor))) for w in self._windows
         )
 
     def banned(self, ip: str, limits: Limits, now_ms: int) -> LimitBreach | None:
@@ -142,24 +186,33 @@ class Limiter:
         """
         if not limits.enforce:
             return None
+        if account is not None:
+            locked_out = self.banned(account, limits, now_ms)
+            if locked_out is not None:
+                return locked_out
         for window, in_force in zip(self._windows, self.windows(limits), strict=True):
             cost = charge.cost(window)
-            who = account if window.kind is LimitKind.ORDERS else ip
-            if who is None or (window.kind is LimitKind.ORDERS and cost == 0):
+            who = account if window.kind in _PER_ACCOUNT else ip
+            if who is None or (window.kind in _PER_ACCOUNT and cost == 0):
                 continue
             used = self._level(window, who, now_ms)
             if used + cost <= in_force.limit:
                 continue
-            self.count(ip, None, charge, now_ms)  # not as an order: none was taken
-            return self._breached(ip, in_force, used + cost, limits, now_ms)
+            ends_ms = self._fits_ms(window, who, cost, in_force.limit, now_ms)
+            self.count(ip, None, charge, now_ms)  # not for the account: it got nothing
+            offender = who if window.kind is LimitKind.CALLS else ip
+            return self._breached(offender, in_force, used + cost, ends_ms, limits, now_ms)
         return None
 
     def count(self, ip: str, account: str | None, charge: Charge, now_ms: int) -> None:
         """Put one request on the counters."""
         for window in self._windows:
-            who = account if window.kind is LimitKind.ORDERS else ip
+            who = account if window.kind in _PER_ACCOUNT else ip
             cost = charge.cost(window)
             if who is None or cost == 0:
+                continue
+            if window.decay_per_s is not None:
+                self._drain(window, who).add(cost, now_ms)
                 continue
             used = self._level(window, who, now_ms)
             self._used[window, who] = (_window_start(window, now_ms), used + cost)
@@ -168,13 +221,14 @@ class Limiter:
         """Where the counters stand."""
         levels: dict[LimitKind, dict[str, int]] = {kind: {} for kind in LimitKind}
         for window in self._windows:
-            who = account if window.kind is LimitKind.ORDERS else ip
+            who = account if window.kind in _PER_ACCOUNT else ip
             if who is not None:
                 levels[window.kind][window.name] = self._level(window, who, now_ms)
         return Usage(
             weight=levels[LimitKind.WEIGHT],
             orders=levels[LimitKind.ORDERS],
             raw=levels[LimitKind.RAW],
+            calls=levels[LimitKind.CALLS],
         )
 
     def dial(self, ip: str, limits: Limits, now_ms: int) -> LimitBreach | None:
@@ -204,15 +258,38 @@ class Limiter:
         return _breach(LimitKind.CONNECTS, 429, address.dials_banned_until_ms, now_ms)
 
     def _level(self, window: LimitWindow, who: str, now_ms: int) -> int:
+        if window.decay_per_s is not None:
+            return math.ceil(self._drain(window, who).level(now_ms))
         start, used = self._used.get((window, who), (0, 0))
         return used if start == _window_start(window, now_ms) else 0
 
+    def _drain(self, window: LimitWindow, who: str) -> DrainingCounter:
+        counter = self._draining.get((window, who))
+        if counter is None:
+            assert window.decay_per_s is not None
+            counter = DrainingCounter(decay_per_s=window.decay_per_s)
+            self._draining[window, who] = counter
+        return counter
+
+    def _fits_ms(
+        self, window: LimitWindow, who: str, cost: int, limit: int, now_ms: int
+    ) -> int:
+        """When a request that does not fit now will."""
+        if window.decay_per_s is None:
+            return _window_start(window, now_ms) + window.interval_s * 1000
+        return self._drain(window, who).fits_ms(cost, limit, now_ms)
+
     def _breached(
-        self, ip: str, window: LimitWindow, used: int, limits: Limits, now_ms: int
+        self,
+        offender: str,
+        window: LimitWindow,
+        used: int,
+        ends_ms: int,
+        limits: Limits,
+        now_ms: int,
     ) -> LimitBreach:
         self.breaches_total += 1
-        ends_ms = _window_start(window, now_ms) + window.interval_s * 1000
-        address = self._addresses.setdefault(ip, _Address())
+        address = self._addresses.setdefault(offender, _Address())
         # Waiting as long as the 429 asked wipes the slate; asking before that is ignoring it.
         address.ignored = address.ignored + 1 if now_ms < address.retry_ms else 0
         address.retry_ms = max(address.retry_ms, ends_ms)

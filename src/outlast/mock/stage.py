@@ -11,10 +11,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from outlast.mock.announcements import Announced, announced_at
 from outlast.mock.clock import VenueClock
 from outlast.mock.engine.engine import Engine
 from outlast.mock.engine.events import OrderSnapshot
-from outlast.mock.engine.model import NewOrder, OrderType, Product
+from outlast.mock.engine.model import EngineMode, NewOrder, OrderType, Product
 from outlast.mock.faults import FaultDesk, RequestFacts
 from outlast.mock.keys import Account, KeyRing
 from outlast.mock.scenario.model import Event, InstrumentSpec, OpenOrderSpec
@@ -59,6 +60,7 @@ class Stage:
         self._set: tuple[EngineState, MarketState] | None = None
         self._shown_state = AccountState()
         self._marketed_ms: int | None = None
+        self._modes: list[tuple[float, EngineMode]] = []
 
     # -- what holds now ---------------------------------------------------------------------------
 
@@ -76,6 +78,17 @@ class Stage:
         """The time that the venue's servers believe: off by the scenario's `clock_step`."""
         step_s = self.moment.engine_on(self.venue).clock_step_s
         return self._clock.now_ms + round(step_s * 1000)
+
+    @property
+    def shown_mode(self) -> EngineMode:
+        """The engine mode that the venue's own status reports show: `inband_lag` behind."""
+        then_s = self._clock.elapsed_s - self.moment.engine_on(self.venue).inband_lag_s
+        shown = [mode for since_s, mode in self._modes if since_s <= then_s]
+        return shown[-1] if shown else EngineMode.ONLINE
+
+    def announced(self) -> Announced:
+        """What the operator has announced so far."""
+        return announced_at(self._script, self._clock.elapsed_s, t0_ms=self._clock.t0_ms)
 
     def key_of(self, symbol: str) -> str:
         """The scenario's own key of an instrument, given its name on the wire."""
@@ -107,6 +120,9 @@ class Stage:
         if self._set is None or self._set[0] != state:
             self.engine.configure(engine_knobs(state))
         self._set = (state, moment.market)
+        self.keys.limits = moment.limits
+        if not self._modes or self._modes[-1][1] is not state.mode:
+            self._modes.append((self._clock.elapsed_s, state.mode))
         self._truth.phase(self.true_ms, moment.phase.name, mode=state.mode.value, venue=self.venue)
         self._truth.lies(self.true_ms, self._lies_told(state), venue=self.venue)
         for account in self.keys:

@@ -12,8 +12,11 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from outlast.mock.announcements import Announced
+from outlast.mock.engine.model import EngineMode
 from outlast.mock.keys import KeyRing
 from outlast.mock.limits import LimitWindow, Usage
+from outlast.mock.scenario.model import Limits
 
 if TYPE_CHECKING:
     from outlast.mock.engine.engine import Engine
@@ -77,6 +80,12 @@ class VenueView:
     """The venue's counters with the limits in force."""
     usage: Usage = field(default_factory=Usage)
     timers: Timers = field(default_factory=NoTimers)
+    limits: Limits = field(default_factory=Limits)
+    """The limits in force, for counters that live in the engine."""
+    shown_mode: EngineMode = EngineMode.ONLINE
+    """The engine mode that the venue's own status reports show; the real one may be another."""
+    announced: Announced = field(default_factory=Announced)
+    """What the operator has announced so far."""
     silent: bool = False
     """The scenario wants the order applied without a word on the user stream: hand it on to
     `Engine.place`."""

@@ -99,6 +99,8 @@ class WireAnswer:
     """Engine orders whose state the body shows."""
     told_absent: tuple[str, ...] = ()
     """Client order ids that the body says do not exist."""
+    limited: str | None = None
+    """`429` or `418` when a counter that the dialect keeps itself (per pair, per key) decided."""
     pictures: tuple[str, ...] = ()
     """What the body shows as a whole: `open_orders`, `positions`, `balances`. Empty: told by the
     endpoint class and the path."""
