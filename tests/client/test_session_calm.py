@@ -165,7 +165,7 @@ def test_a_slow_reader_of_events_is_told_how_many_it_missed(tmp_path):
 
 
 def test_reconcile_adopts_the_orders_of_other_programs_and_cancel_all_leaves_them(tmp_path):
-    resting = {"symbol": "BTCUSDT", "side": "buy", "qty": "0.5", "price": "59000"}
+    resting = {"symbol": "BTCUSDT", "side": "buy", "type": "LIMIT", "qty": "0.5", "price": "59000"}
 
     async def story(w: World):
         async with w.connect() as venue:
@@ -201,7 +201,7 @@ def test_the_cancel_of_a_filled_order_gives_the_order_as_it_ended(tmp_path):
             assert len(w.requests()) == asked  # it is over: nobody needs to be asked
         w.judge()
 
-    falling = builder().phase("calm", "20s").phase("fall", "rest", market={"jump": "-0.02"})
+    falling = builder().phase("calm", "20s").phase("fall", "rest", market={"drift": "-0.02", "over": "5s"})
     play(story, tmp_path, scenario=falling.build())
 
 

@@ -74,16 +74,14 @@ def announced_at(script: Script, elapsed_s: float, *, t0_ms: int) -> Announced:
     )
 
 
-def _maintenance(
-    script: Script, entry: StatusPageEntry, number: int, t0_ms: int
-) -> Maintenance:
+def _maintenance(script: Script, entry: StatusPageEntry, number: int, t0_ms: int) -> Maintenance:
     starts_s = _start_of_maintenance(script, entry.at_s)
     return Maintenance(
         number=number,
         starts_ms=t0_ms + round(starts_s * 1000),
         ends_ms=t0_ms + round((starts_s + _MAINTENANCE_S) * 1000),
-        component=entry.component or "",
-        text=entry.text or "",
+        component=entry.component,
+        text=entry.text,
     )
 
 
@@ -109,7 +107,7 @@ def _incident(
     return Incident(
         number=number if before is None else before.number,
         started_ms=t0_ms + round(entry.at_s * 1000) if before is None else before.started_ms,
-        status=entry.incident or "",
+        status=entry.incident,
         page=entry.page,
         component=entry.component or (before.component if before else ""),
         text=entry.text or (before.text if before else ""),

@@ -164,9 +164,7 @@ class Limiter:
 
     def windows(self, limits: Limits) -> tuple[LimitWindow, ...]:
         """The counters with the limits in force now, the scenario's `factor` applied."""
-        return tuple(
-            replace(w, limit=max(1, int(w.limit * limits.factor))) for w in self._windows
-        )
+        return tuple(replace(w, limit=max(1, int(w.limit * limits.factor))) for w in self._windows)
 
     def banned(self, ip: str, limits: Limits, now_ms: int) -> LimitBreach | None:
         """The ban that `ip` is under, if any."""
@@ -271,9 +269,7 @@ class Limiter:
             self._draining[window, who] = counter
         return counter
 
-    def _fits_ms(
-        self, window: LimitWindow, who: str, cost: int, limit: int, now_ms: int
-    ) -> int:
+    def _fits_ms(self, window: LimitWindow, who: str, cost: int, limit: int, now_ms: int) -> int:
         """When a request that does not fit now will."""
         if window.decay_per_s is None:
             return _window_start(window, now_ms) + window.interval_s * 1000

@@ -321,6 +321,9 @@ class Venue:
             windows=self.limiter.windows(request.moment.limits),
             usage=self.limiter.usage(request.ip, request.record.account, self._clock.now_ms),
             timers=self._timers,
+            limits=request.moment.limits,
+            shown_mode=self.stage.shown_mode,
+            announced=self.stage.announced,
         )
 
     # -- replies ----------------------------------------------------------------------------------
@@ -360,9 +363,7 @@ class Venue:
         record.effect = NO_EFFECT.kind
         answer = self._dialect.limited(breach, call, now_ms)
         answer = self._decorated(answer, call, message.peer_ip, record.account)
-        plan = self._plan_of(record, answer)
-        record.retry_after_s = float(breach.retry_after_s)
-        return plan
+        return self._plan_of(record, answer)
 
     def _decorated(
         self, answer: WireAnswer, call: Call | None, ip: str, account: str | None
@@ -384,6 +385,7 @@ class Venue:
             record.told = answer.told
             record.shown, record.told_absent = answer.shown, answer.told_absent
             record.pictures = answer.pictures
+            record.limited = record.limited or answer.limited
             record.retry_after_s = _retry_after(answer)
         else:
             record.told = Told.AMBIGUOUS

@@ -7,7 +7,7 @@ scenario is told by every endpoint alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -84,7 +84,7 @@ class VenueView:
     """The limits in force, for counters that live in the engine."""
     shown_mode: EngineMode = EngineMode.ONLINE
     """The engine mode that the venue's own status reports show; the real one may be another."""
-    announced: Announced = field(default_factory=Announced)
+    announced: Callable[[], Announced] = Announced
     """What the operator has announced so far."""
     silent: bool = False
     """The scenario wants the order applied without a word on the user stream: hand it on to

@@ -8,7 +8,7 @@ from typing import Final
 from outlast.mock.engine.model import Execution, Instrument, NewOrder, Order, OrderType, Side
 from outlast.mock.engine.views import AssetBalance, Flows
 
-__all__ = ["CENTS", "Account", "Position", "Wallet", "lock_of"]
+__all__ = ["CENTS", "Account", "Position", "Wallet", "fee_lock", "lock_of"]
 
 CENTS: Final = Decimal("0.00000001")
 """Fees, funding and released entry cost are rounded to this, as venues book them."""
@@ -192,11 +192,20 @@ def lock_of(
     A buy that names no limit locks at its stop price or, without one, at `reference`.
     """
     if request.side is Side.SELL:
-        return instrument.base, leaves
+        return instrument.base, leaves + fee_lock(request, leaves, instrument)
     limited = request.type in (
         OrderType.LIMIT,
         OrderType.STOP_LIMIT,
         OrderType.TAKE_PROFIT_LIMIT,
     )
     price = request.price if limited else request.stop_price
-    return instrument.quote, (reference if price is None else price) * leaves
+    cost = (reference if price is None else price) * leaves
+    return instrument.quote, cost + fee_lock(request, cost, instrument)
+
+
+def fee_lock(request: NewOrder, given: Decimal, instrument: Instrument) -> Decimal:
+    """What a spot order locks for its fee, when that is taken in the asset that is given away."""
+    gives = instrument.quote if request.side is Side.BUY else instrument.base
+    if request.fee_asset != gives:
+        return _ZERO
+    return given * max(instrument.taker_fee, instrument.maker_fee)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
-from outlast.mock.engine.accounts import CENTS, Account, Position, lock_of
+from outlast.mock.engine.accounts import CENTS, Account, Position, fee_lock, lock_of
 from outlast.mock.engine.admission import matches
 from outlast.mock.engine.events import OrderEventKind
 from outlast.mock.engine.knobs import EngineKnobs
@@ -324,9 +324,11 @@ class Floor:
     def _affordable(self, taker: Order, market: Market, ticks: int) -> int:
         account, instrument = self.accounts[taker.account], market.instrument
         if taker.request.side is Side.SELL:
-            return int(account.wallet(instrument.base).free / instrument.qty_step)
-        free = account.wallet(instrument.quote).free
-        return int(free / (instrument.tick * ticks * instrument.qty_step))
+            asset, each = instrument.base, instrument.qty_step
+        else:
+            asset, each = instrument.quote, instrument.tick * ticks * instrument.qty_step
+        each += fee_lock(taker.request, each, instrument)
+        return int(account.wallet(asset).free / each)
 
     def _fill_resting(self, place: Resting, steps: int) -> None:
         """Fill a client order in the book, at its own price."""
@@ -366,10 +368,13 @@ class Floor:
             self._moved[account.name, request.symbol] = None
             self.ledgers.note_position(account.name, request.symbol, silent=self.is_silent(order))
         else:
-            # The fee is taken from what is received.
-            received = qty if request.side is Side.BUY else quote_qty
-            fee_currency = instrument.base if request.side is Side.BUY else instrument.quote
-            fee = (received * rate).quantize(CENTS)
+            # The fee is taken from what is received, unless the order wants it otherwise.
+            received = instrument.base if request.side is Side.BUY else instrument.quote
+            fee_currency = request.fee_asset or received
+            amount = qty if fee_currency == instrument.base else quote_qty
+            # Never more than what is locked for it.
+            rounding = None if fee_currency == received else ROUND_DOWN
+            fee = (amount * rate).quantize(CENTS, rounding=rounding)
             account.wallet(instrument.base).trade(request.side.sign * qty)
             account.wallet(instrument.quote).trade(-request.side.sign * quote_qty)
             self._note_balance(order, instrument.base, by_fill=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from outlast.mock.engine import admission, filters
-from outlast.mock.engine.accounts import Account, lock_of
+from outlast.mock.engine.accounts import Account, fee_lock, lock_of
 from outlast.mock.engine.floor import Floor
 from outlast.mock.engine.knobs import QueuePolicy
 from outlast.mock.engine.matching import Plan, Stop
@@ -135,7 +135,7 @@ class Intake:
             if isinstance(share, Rejected):
                 return share
             request = share
-        if request.post_only and floor.would_take(request):
+        if request.post_only and not request.ends_if_taking and floor.would_take(request):
             return Rejected(RejectReason.POST_ONLY_WOULD_TAKE)
         if floor.product is Product.UM and not request.reduce_only:
             refusal = admission.margin_refusal(account, request, floor.markets)
@@ -160,6 +160,7 @@ class Intake:
             # Spot orders that cannot be filled are taken and expire; see `Floor.work`.
             if request.type is OrderType.MARKET and request.side is Side.BUY:
                 cost = plan.cost_ticks() * instrument.tick * instrument.qty_step
+                cost += fee_lock(request, cost, instrument)
                 return _short_of(account, instrument.quote, cost)
             return self._lock_refusal(account, request)
         if request.time_in_force is TimeInForce.FOK and not floor.fills_whole(

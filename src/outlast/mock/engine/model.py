@@ -202,6 +202,10 @@ class NewOrder:
     stp: StpMode = StpMode.EXPIRE_MAKER
     trigger_on_mark: bool = False
     trailing_rate: Decimal | None = None
+    fee_asset: str = ""
+    """Spot: the asset, base or quote, that fees are taken in; empty: the one that is received."""
+    ends_if_taking: bool = False
+    """Post-only at venues that take such an order and end it at once, instead of refusing it."""
 
 
 @dataclass(slots=True, kw_only=True)
