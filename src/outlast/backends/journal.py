@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Final
 
@@ -132,8 +133,12 @@ class FileStore:
         return (Record(*row) for row in self._db.execute(f"{_SELECT} ORDER BY seq"))
 
     def checkpoint(self) -> None:
-        """Move what is in the write-ahead log into the file. Slow on a busy disk: use a thread."""
-        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        """Move what is in the write-ahead log into the file. Slow on a busy disk: use a thread.
+
+        Over a connection of its own, so that `write` never waits for it.
+        """
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as db:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

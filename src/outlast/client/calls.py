@@ -42,6 +42,10 @@ Late = Callable[[WireRequest, WireReply | Failure], None]
 """Hears the answer to a request whose caller had to leave before it came."""
 
 
+class _NoLongerWanted(Exception):
+    """The wait before a retry ended with the outcome known by another path."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
     """Key and secret. Their repr says nothing."""
@@ -97,8 +101,8 @@ class CallDesk:
     ) -> WireReply | Failure:
         """Make `request`, again where that is safe, until it is answered or `deadline` (monotonic).
 
-        Returns the reply of success, or the last failure. `still_wanted` is asked before each
-        further attempt: a retry is dropped when a stream or query has told the outcome meanwhile.
+        Returns the reply of success, or the last failure. `still_wanted` is asked after each wait:
+        a retry is dropped when a stream or query has told the outcome meanwhile.
         """
         policy = policy if policy is not None else policy_for(request)
         if deadline is None:
@@ -113,8 +117,6 @@ class CallDesk:
         async def attempt() -> WireReply | Failure:
             if retrying.statistics["attempt_number"] == 1:
                 return first
-            if still_wanted is not None and not still_wanted():
-                return result
             if isinstance(result, Failure) and result.remedy is Remedy.RESYNC:
                 await self.sync_clock(deadline=deadline)
             return await self._attempt(request, deadline, on_late)
@@ -128,6 +130,11 @@ class CallDesk:
             decision = self._decide(request, result, policy, state.attempt_number, deadline)
             return isinstance(decision, RetryAt)
 
+        async def sleep(seconds: float) -> None:
+            await self._clock.sleep(seconds)
+            if still_wanted is not None and not still_wanted():
+                raise _NoLongerWanted
+
         def wait_s(_: tenacity.RetryCallState) -> float:
             assert isinstance(decision, RetryAt)
             return max(0.0, decision.at - self._clock.now())
@@ -136,9 +143,12 @@ class CallDesk:
             retry=again,
             wait=wait_s,
             stop=tenacity.stop_never,  # `decide` knows attempts and deadline, the budget the sum
-            sleep=self._clock.sleep,
+            sleep=sleep,
         )
-        return await retrying(attempt)
+        try:
+            return await retrying(attempt)
+        except _NoLongerWanted:
+            return result
 
     def _decide(
         self,

@@ -249,7 +249,9 @@ class Exits:
                 filled_qty=order.filled_qty,
             )
         )
-        if failure is None:
+        if failure is None and order.status.is_final and order.filled_qty == 0:
+            plan.refused_by_rule(request, now=now)  # taken, and ended without a fill: no liquidity
+        elif failure is None:
             if report.first_accepted_at is None:
                 report.first_accepted_at = self._clock.wall()
             plan.accepted(now=now)

@@ -144,6 +144,10 @@ class OrderDesk:
             # The caller left; the request may be on the wire. Its fate is found out all the same.
             self._unknown(client_order_id, "the caller was cancelled while it was under way")
             raise
+        if isinstance(result, Failure) and not self._is_unsettled(client_order_id):
+            # A query or a late answer has told the outcome while this call was failing.
+            failure = self._failure_after_settling(client_order_id, result)
+            return Submitted(self._known(client_order_id), failure, evidence_id)
         failure = self._take_in(client_order_id, request, wire, instrument, result)
         is_unknown = failure is not None and failure.outcome is Outcome.UNKNOWN
         if is_unknown and await self._settled(client_order_id, deadline):

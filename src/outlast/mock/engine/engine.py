@@ -270,9 +270,15 @@ class Engine:
         *,
         qty: Decimal | None = None,
         price: Decimal | None = None,
+        stop_price: Decimal | None = None,
     ) -> Order | Rejected:
-        """Change a working limit order; None keeps what it has. See `Intake.amend`."""
-        outcome = self._intake.amend(self._account(account), order_id, qty=qty, price=price)
+        """Change a working limit order, or on spot a conditional one that waits.
+
+        None keeps what it has. See `Intake.amend`.
+        """
+        outcome = self._intake.amend(
+            self._account(account), order_id, qty=qty, price=price, stop_price=stop_price
+        )
         self._fire_after(outcome)
         return outcome
 

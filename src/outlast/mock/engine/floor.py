@@ -161,6 +161,10 @@ class Floor:
             step = self.markets[request.symbol].instrument.qty_step
             place.steps = int(order.leaves_qty / step)
 
+    def rewrite(self, order: Order, request: NewOrder) -> None:
+        """Change an order that is not in the book: it waits for its trigger as before."""
+        self._change(order, request)
+
     def _change(self, order: Order, request: NewOrder) -> None:
         order.request = request
         order.updated_ms = self.now_ms

@@ -177,9 +177,15 @@ class Intake:
     # -- amendments -------------------------------------------------------------------------
 
     def amend(
-        self, account: Account, order_id: int, *, qty: Decimal | None, price: Decimal | None
+        self,
+        account: Account,
+        order_id: int,
+        *,
+        qty: Decimal | None,
+        price: Decimal | None,
+        stop_price: Decimal | None = None,
     ) -> Order | Rejected:
-        """Change price or quantity of a working limit order.
+        """Change price or quantity of a working limit order, or a spot order that waits.
 
         An order whose new quantity is already filled, or a post-only one whose new price would
         take, is cancelled by its amendment. On spot less quantity at the same price keeps the
@@ -188,6 +194,8 @@ class Intake:
         """
         floor = self._floor
         order = account.open.get(order_id)
+        if order is not None and order.request.type.is_conditional and floor.product is Product.SPOT:
+            return self._amend_waiting(account, order, qty=qty, price=price, stop_price=stop_price)
         if order is None or order.request.type is not OrderType.LIMIT:
             return Rejected(RejectReason.UNKNOWN_ORDER, str(order_id))
         old = order.request
@@ -216,6 +224,35 @@ class Intake:
         floor.settle()
         return order
 
+    def _amend_waiting(
+        self,
+        account: Account,
+        order: Order,
+        *,
+        qty: Decimal | None,
+        price: Decimal | None,
+        stop_price: Decimal | None,
+    ) -> Order | Rejected:
+        """Change a conditional order that has not fired; it keeps waiting."""
+        floor, old = self._floor, order.request
+        new = replace(
+            old,
+            qty=old.qty if qty is None else qty,
+            price=old.price if price is None else price,
+            stop_price=old.stop_price if stop_price is None else stop_price,
+        )
+        refusal = self._amend_refusal(order, new)
+        if refusal is not None:
+            return refusal
+        if is_reached(new, self._seen_price(new.symbol)):
+            return Rejected(RejectReason.WOULD_TRIGGER)
+        funded = self._amend_funded(account, order, new)
+        if isinstance(funded, Rejected):
+            return funded
+        floor.rewrite(order, funded)
+        floor.settle()
+        return order
+
     def _amend_refusal(self, order: Order, new: NewOrder) -> Rejected | None:
         floor = self._floor
         market = floor.markets[new.symbol]
@@ -229,7 +266,7 @@ class Intake:
         )
         if refusal is not None:
             return refusal
-        idle = not admission.matches(floor.knobs)
+        idle = not admission.matches(floor.knobs) and not new.type.is_conditional
         if idle and not floor.can_rest(new) and not self._may_wait():
             return Rejected(RejectReason.MODE, floor.knobs.mode.value)
         return None
