@@ -10,8 +10,10 @@ import pytest
 from venue_in_sim import BTC, ETH, PASSIVE, World, calm, play
 
 import outlast
+from outlast.backends.http import HttpxTransport
 from outlast.errors import Outcome
 from outlast.model import OrderStatus
+from outlast.wire import HttpRequest, TransportFault, WireReply
 
 BUY = outlast.limit(BTC, "buy", "0.010", PASSIVE)
 
@@ -324,6 +326,7 @@ def test_leaving_with_an_answer_on_the_wire_waits_for_it_and_writes_it_down(tmp_
                 w.fault("orders.create", reply=reply, effect=effect, latency=slow, times=1)
                 with pytest.raises(outlast.OutcomeUnknown):
                     await venue.submit(order, deadline_s=1)
+                await asyncio.sleep(0.7)  # the first look has been taken
         # The next session settles what the last one had to leave.
         async with w.connect() as venue:
             for order in venue.orders.all():
@@ -354,5 +357,81 @@ def test_twenty_lost_answers_leave_the_connection_pool_healthy(tmp_path):
             began = w.clock.now()
             assert await venue.mark_price(BTC) > 0
             assert w.clock.now() - began < 1
+
+    play(story, tmp_path)
+
+
+class Watched:
+    """A transport of the caller's own that notes requests that were cancelled under way."""
+
+    def __init__(self, inner: HttpxTransport) -> None:
+        self.inner = inner
+        self.sent = self.ended = self.cancelled = 0
+
+    async def send(self, request: HttpRequest) -> WireReply | TransportFault:
+        self.sent += 1
+        try:
+            answer = await self.inner.send(request)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        self.ended += 1
+        return answer
+
+    async def aclose(self) -> None:
+        raise AssertionError("the caller's own transport is the caller's to close")
+
+
+def test_no_request_is_ever_cancelled_not_even_by_leaving(tmp_path):
+    async def story(w: World):
+        transport = Watched(HttpxTransport(w.clock))
+        async with w.connect(http=transport) as venue:
+            w.fault("*", reply={"hang": "60s"}, effect="none")
+            asked = [asyncio.create_task(venue.mark_price(BTC)) for _ in range(12)]
+            asked += [asyncio.create_task(venue.reconcile())]
+            with pytest.raises(outlast.OutcomeUnknown):
+                await venue.submit(BUY, deadline_s=1)
+            await asyncio.sleep(30.1)  # breakers are open by now, and probes are on their way
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+        assert (transport.ended, transport.cancelled) == (transport.sent, 0)
+        assert [t.get_name() for t in asyncio.all_tasks() if "outlast" in t.get_name()] == []
+        await transport.inner.aclose()
+
+    play(story, tmp_path)
+
+
+def test_a_closed_session_says_so_and_sends_nothing(tmp_path):
+    async def story(w: World):
+        transport = Watched(HttpxTransport(w.clock))
+        async with w.connect(http=transport) as venue:
+            order = await venue.submit(BUY)
+        sent = transport.sent
+        for call in (
+            venue.submit(outlast.market(BTC, "sell", "0.010", reduce_only=True)),
+            venue.cancel(order.client_order_id),
+            venue.close_position(BTC),
+        ):
+            with pytest.raises(outlast.ConfigurationError, match="this session is closed"):
+                await call
+        assert transport.sent == sent
+        assert venue.orders.get(order.client_order_id) == order  # what it knew can still be read
+        await transport.inner.aclose()
+
+    play(story, tmp_path)
+
+
+def test_leaving_in_the_middle_of_a_poll_leaves_no_task_behind(tmp_path):
+    async def story(w: World):
+        async with w.connect() as venue:
+            w.fault("account.*", reply={"hang": "60s"})
+            asked = asyncio.create_task(venue.reconcile())
+            await asyncio.sleep(0.5)
+            asked.cancel()
+        gone = await asyncio.gather(asked, return_exceptions=True)
+        assert isinstance(gone[0], asyncio.CancelledError)
+        left = [task.get_coro().__qualname__ for task in asyncio.all_tasks()]
+        assert [name for name in left if name.startswith("Account.")] == []
 
     play(story, tmp_path)

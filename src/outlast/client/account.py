@@ -105,6 +105,13 @@ class Account:
         self._events.publish(AccountRead(what=what))
         return None
 
+    async def stop(self) -> None:
+        """Give up what is being read; what is on the wire ends by itself."""
+        reading = list(self._reading.values())
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
     def _take_balances(self, read: Mapping[str, Balance], as_of: float) -> None:
         amounts = {currency: balance.total for currency, balance in read.items()}
         for currency in self._believed("balances", amounts, as_of):

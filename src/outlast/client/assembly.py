@@ -24,7 +24,7 @@ from outlast.client.settings import Settings
 from outlast.client.settling import Settler, Spawn
 from outlast.client.upkeep import Upkeep
 from outlast.core.refusals import RefusalCircuit
-from outlast.core.server_time import ServerClock
+from outlast.core.server_time import ServerClock, ServerClockSettings
 from outlast.wire import Clock, HttpTransport, RecordStore, VenueCodec
 
 __all__ = ["Rooms", "Wiring", "furnish"]
@@ -87,7 +87,7 @@ def furnish(
         store.close()
         raise
     transport = wiring.transport if wiring.transport is not None else HttpxTransport(clock)
-    server_clock = ServerClock()
+    server_clock = ServerClock(ServerClockSettings(resync_every_s=settings.clock_resync_s))
     guard = Guard(
         venue, clock=clock, server_clock=server_clock, journal=journal, events=events, rng=rng
     )

@@ -108,10 +108,25 @@ class CallDesk:
         if deadline is None:
             deadline = self._clock.now() + policy.deadline_s
         # The first attempt runs outside tenacity, whose loop costs more than the whole guard.
-        result = await self._attempt(request, deadline, on_late)
-        if isinstance(result, WireReply):
-            return result
-        first = result
+        first = await self._attempt(request, deadline, on_late)
+        if isinstance(first, WireReply):
+            return first
+        return await self._again(request, first, deadline, policy, on_late, still_wanted)
+
+    async def _again(
+        self,
+        request: WireRequest,
+        first: Failure,
+        deadline: float,
+        policy: RetryPolicy,
+        on_late: Late | None,
+        still_wanted: Callable[[], bool] | None,
+    ) -> WireReply | Failure:
+        """Go on after a first failure, as `decide` says, by tenacity's loop.
+
+        Its stop, wait, sleep and clock are ours: its own are global, and would break virtual time.
+        """
+        result: WireReply | Failure = first
         decision: Decision = GiveUp("not decided")
 
         async def attempt() -> WireReply | Failure:
@@ -186,11 +201,7 @@ class CallDesk:
         permit = self._guard.permit(request, self._clock.now())
         if isinstance(permit, Failure):
             return permit
-        sending = asyncio.get_running_loop().create_task(
-            self._send(request, permit), name=f"outlast {request.name}"
-        )
-        self._in_flight.add(sending)
-        sending.add_done_callback(self._in_flight.discard)
+        sending = self._launch(request, permit)
         try:
             await asyncio.wait({sending}, timeout=max(0.0, deadline - self._clock.now()))
         finally:
@@ -215,7 +226,18 @@ class CallDesk:
         deadline = now + request.answer_within_s
         if await self._admission.enter(request, deadline) is not None:
             return False
-        return isinstance(await self._send(request, None), WireReply)
+        return isinstance(await asyncio.shield(self._launch(request, None)), WireReply)
+
+    def _launch(
+        self, request: WireRequest, permit: Permit | None
+    ) -> asyncio.Task[WireReply | Failure]:
+        """Send in a task of its own, which nobody cancels: whoever cannot wait leaves it alone."""
+        sending = asyncio.get_running_loop().create_task(
+            self._send(request, permit), name=f"outlast {request.name}"
+        )
+        self._in_flight.add(sending)
+        sending.add_done_callback(self._in_flight.discard)
+        return sending
 
     async def _send(self, request: WireRequest, permit: Permit | None) -> WireReply | Failure:
         """Sign, send, classify, feed. Runs to its end, whatever becomes of the caller."""

@@ -196,6 +196,7 @@ class OrderDesk:
             clock=self._clock,
             evidence_id=None,
             doing=f"the cancel of {_describe(order)}",
+            is_cancel=True,
         )
 
     async def cancel_all(self, symbol: str | None = None) -> CancelReport:

@@ -55,13 +55,19 @@ def order_error(
     clock: Clock,
     evidence_id: str | None,
     doing: str,
+    is_cancel: bool = False,
 ) -> OutlastError:
     """The exception for a write that failed. `doing` begins the message: `order ol1-2 (sell …)`."""
     retry_at = None if failure.retry_after_s is None else clock.wall() + failure.retry_after_s
     if failure.outcome is Outcome.UNKNOWN:
+        fate, advice = "may be live at", (
+            f"it is being settled, wait for it with settle({client_order_id!r}) "
+            "and do not send it again"
+        )
+        if is_cancel:
+            fate, advice = "may not have reached", "cancel it again, which is safe"
         return OutcomeUnknown(
-            f"{doing} may be live at {venue}: {failure.describe()}; it is being settled, "
-            f"wait for it with settle({client_order_id!r}) and do not send it again",
+            f"{doing} {fate} {venue}: {failure.describe()}; {advice}",
             client_order_id=client_order_id,
             venue=venue,
             retry_at=retry_at,

@@ -101,6 +101,7 @@ class Session:
         self._tasks: asyncio.TaskGroup | None = None
         self._background: list[asyncio.Task[None]] = []
         self._rooms: Rooms | None = None
+        self._is_closing = self._is_closed = False
 
     def __repr__(self) -> str:
         return f"<Session {self.venue}>"
@@ -137,6 +138,7 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         assert self._tasks is not None
+        self._is_closing = True
         for task in [*self._background]:
             task.cancel()
         try:
@@ -189,22 +191,31 @@ class Session:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._tasks is not None
+        if self._is_closing:
+            work.close()  # The journal has what it is about: the next session on it goes on.
+            return
         task = self._tasks.create_task(work)
         self._background.append(task)
         task.add_done_callback(self._background.remove)
 
     async def _release(self, rooms: Rooms) -> None:
         """Let what is on the wire end by its own timeouts, then close transport and journal."""
-        await rooms.calls.drain()
-        if self._wiring.transport is None:
-            await rooms.transport.aclose()
-        rooms.store.close()
+        try:
+            await rooms.account.stop()
+            await rooms.calls.drain()
+        finally:
+            if self._wiring.transport is None:
+                await rooms.transport.aclose()
+            rooms.store.close()
+            self._is_closed = True
 
     @property
     def _open(self) -> Rooms:
-        if self._rooms is None:
+        if self._rooms is None or self._is_closed:
+            state = "closed" if self._is_closed else "not open"
             raise ConfigurationError(
-                "this session is not open; use `async with outlast.connect(...) as venue:`"
+                f"this session is {state}; use `async with outlast.connect(...) as venue:`",
+                venue=self.venue,
             )
         return self._rooms
 

@@ -12,11 +12,10 @@ from outlast.mock.venues.binance_spot.errors import SpotRefusal
 
 __all__ = ["in_microseconds", "wants_microseconds"]
 
-_INSTANTS: Final = frozenset(
+_NAMED: Final = frozenset(
     {
         *("serverTime", "time", "updateTime", "transactTime", "workingTime", "openTime"),
         *("closeTime", "authorizedSince", "connectedSince", "retryAfter"),
-        *("E", "T", "O", "W", "u", "t", "C"),
     }
 )
 _STREAM_INSTANTS: Final[dict[str, frozenset[str]]] = {
@@ -30,11 +29,13 @@ _STREAM_INSTANTS: Final[dict[str, frozenset[str]]] = {
     "executionReport": frozenset("ETOW"),
     "outboundAccountPosition": frozenset("Eu"),
     "balanceUpdate": frozenset("ET"),
+    "1hTicker": frozenset("EOC"),
+    "4hTicker": frozenset("EOC"),
+    "1dTicker": frozenset("EOC"),
+    "avgPrice": frozenset("ET"),
     "eventStreamTerminated": frozenset("E"),
     "serverShutdown": frozenset("E"),
 }
-_NAMED: Final = frozenset(name for name in _INSTANTS if len(name) > 1)
-
 
 def wants_microseconds(value: str) -> bool:
     """Read a time unit: `MILLISECOND` is the default, another word is refused (-1194)."""
