@@ -133,9 +133,8 @@ def _is_new(state: _Key, nonce: int, window: int) -> bool:
     """Whether the key may use this nonce now; if so it has been used."""
     if nonce > _NONCE_MAX:
         return False
-    if nonce <= state.highest:
-        if nonce <= state.highest - window or nonce in state.seen:
-            return False
+    if nonce <= max(state.highest - window, 0) or nonce in state.seen:
+        return False
     state.highest = max(state.highest, nonce)
     if window:
         state.seen = {used for used in state.seen if used > state.highest - window}
