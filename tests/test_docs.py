@@ -2,12 +2,18 @@
 
 import dataclasses
 import inspect
+import re
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 import outlast
 from outlast import errors
 
 DOCS = Path(__file__).parent.parent / "docs"
+EXAMPLES = DOCS.parent / "examples"
 
 
 def test_every_exception_is_in_the_page_of_errors():
@@ -25,6 +31,41 @@ def test_every_setting_is_in_the_page_of_settings():
     page = (DOCS / "settings.md").read_text(encoding="utf-8")
     names = [field.name for field in dataclasses.fields(outlast.Settings)]
     assert [name for name in names if f"`{name}`" not in page] == []
+
+
+@pytest.mark.sockets
+def test_the_example_of_the_readme_runs_as_it_stands(tmp_path):
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    script = tmp_path / "first.py"
+    script.write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert "flat: True" in done.stdout
+    assert (tmp_path / "bot.journal").exists()
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_every_example_runs(example, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(example)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert done.stdout
 
 
 def test_the_readme_is_one_screen_and_names_both_commands():

@@ -80,8 +80,10 @@ def _entry(scenario: Scenario) -> dict[str, object]:
 def _print_table(listed: list[Scenario]) -> None:
     table = Table()
     for heading in ("scenario", "venues", "minutes", "fidelity", "what happens"):
-        right = "right" if heading == "minutes" else "left"
-        table.add_column(heading, justify=right, no_wrap=heading == "scenario")
+        if heading == "minutes":
+            table.add_column(heading, justify="right")
+        else:
+            table.add_column(heading, no_wrap=heading == "scenario")
     for scenario in listed:
         duration_s = Script(scenario).duration_s
         minutes = "open" if duration_s is None else f"{duration_s / 60:,.0f}"

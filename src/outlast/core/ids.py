@@ -51,5 +51,7 @@ class ClientOrderIds:
     def note_used(self, client_order_id: str) -> None:
         """Never hand out this id, nor one before it: the journal shows that it was used."""
         _, _, counter = client_order_id.rpartition("-")
-        if self.is_ours(client_order_id) and counter and set(counter) <= set(_DIGITS):
+        # An id of full length was made up by a caller: after it there would be no room to count.
+        is_counted = self.is_ours(client_order_id) and len(client_order_id) < _LENGTH_MAX
+        if is_counted and counter and set(counter) <= set(_DIGITS):
             self._used = max(self._used, int(counter, 36))

@@ -44,7 +44,8 @@ def decode_fields(data: bytes) -> dict[str, Any]:
 
 def _hash(previous: str, seq: int, at: float, kind: str, data: bytes) -> str:
     digest = hashlib.sha256()
-    digest.update(f"{previous}\n{seq}\n{at!r}\n{kind}\n".encode())
+    # Quoted, so that no byte can move from `kind` into `data`; stores keep `at` as a float.
+    digest.update(f"{previous}\n{seq}\n{float(at)!r}\n{kind!r}\n".encode())
     digest.update(data)
     return digest.hexdigest()
 
@@ -77,7 +78,11 @@ class ChainFault:
 
 
 def verify(records: Iterable[Record]) -> ChainFault | None:
-    """None when every record is there, in order, and as it was written."""
+    """None when every record is there, in order, and as it was written.
+
+    Records that were cut off at the end leave a shorter chain that holds: compare its last hash
+    with one that was kept elsewhere.
+    """
     previous, expected = GENESIS, 1
     for record in records:
         if record.seq != expected:

@@ -435,6 +435,11 @@ class Engine:
         bids, asks = (self._levels(symbol, side, depth) for side in (Side.BUY, Side.SELL))
         return BookSnapshot(bids, asks, self._market(symbol).update_id, self.now_ms)
 
+    def book_version(self, symbol: str) -> tuple[int, int]:
+        """As long as this stays the same, so does the book."""
+        market = self._market(symbol)
+        return market.update_id, market.ladder.absent(self.now_ms)
+
     def best(self, symbol: str) -> tuple[Level | None, Level | None]:
         """Best bid and best ask; None where that side is empty."""
         bids, asks = (self._levels(symbol, side, 1) for side in (Side.BUY, Side.SELL))

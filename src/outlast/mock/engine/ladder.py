@@ -99,6 +99,16 @@ class Ladder:
                 if not taken[ticks]:
                     del taken[ticks]
 
+    def absent(self, now_ms: int) -> int:
+        """How much of what clients took has not come back yet; while nobody takes, it shrinks."""
+        return sum(
+            steps
+            for taken in self._taken.values()
+            for entries in taken.values()
+            for steps, back_ms in entries
+            if back_ms > now_ms
+        )
+
     def state(self) -> tuple[object, ...]:
         """What is not a function of the path, for the digest."""
         return (

@@ -8,7 +8,6 @@ from outlast.mock.engine.engine import Engine
 from outlast.mock.engine.model import Instrument, NewOrder, Order, Rejected
 from outlast.mock.venues.binance_spot.errors import Purpose, SpotRefusal, refusal_of
 from outlast.mock.venues.binance_spot.params import SpotParams
-from outlast.mock.venues.binance_um.questions import Given
 from outlast.mock.view import VenueView
 
 __all__ = ["Given", "Question"]
@@ -55,3 +54,16 @@ class Question:
         if isinstance(result, Rejected):
             raise refusal_of(result, purpose=purpose, request=request)
         return result
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a handler answers: a body for JSON, and what it lets the client know."""
+
+    body: object
+    order_ids: tuple[int, ...] = ()
+    shown: tuple[int, ...] = ()
+    told_absent: tuple[str, ...] = ()
+    status: int = 200
+    code: int | None = None
+    """The error code of an answer that is half a success."""
