@@ -21,6 +21,7 @@ from outlast import sim
 from outlast.backends.journal import read_records
 from outlast.core.journal import verify
 from outlast.drill.bots import ccxt_bot, naive, outlast_bot
+from outlast.drill.strategy import Strategy, strategy_for
 from outlast.mock.exchange import MockExchange
 from outlast.mock.run import DEFAULT_ACCOUNT
 from outlast.mock.scenario.model import Scenario
@@ -101,8 +102,10 @@ async def _play(
     wires = mock.describe()["venues"][venue]
     url, key, secret = wires["endpoints"]["rest"], wires["key"], wires["secret"]
     clock = sim.clock()
+    strategy = strategy_for(mock.scenario)
     if bot == "outlast":
         belief = await outlast_bot.run(
+            strategy,
             url,
             venue=venue,
             key=key,
@@ -114,9 +117,11 @@ async def _play(
         )
         return {**belief, "journal": _journal_belief(journal)}, None
     if bot == "naive":
-        work = naive.run(url, key=key, secret=secret, now_ms=lambda: round(clock.wall() * 1000))
+        work = naive.run(
+            strategy, url, key=key, secret=secret, now_ms=lambda: round(clock.wall() * 1000)
+        )
     else:
-        work = _ccxt(url, key=key, secret=secret)
+        work = _ccxt(strategy, url, key=key, secret=secret)
     playing = asyncio.create_task(work)
     ending = asyncio.create_task(ended.wait())
     await asyncio.wait({playing, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,10 +135,10 @@ async def _play(
     return None, died_of
 
 
-async def _ccxt(url: str, *, key: str, secret: str) -> None:
+async def _ccxt(strategy: Strategy, url: str, *, key: str, secret: str) -> None:
     """ccxt leaves a session that it was given open, so it is closed here."""
     async with aiohttp.ClientSession(connector=SimConnector()) as session:
-        await ccxt_bot.run(url, key=key, secret=secret, session=session)
+        await ccxt_bot.run(strategy, url, key=key, secret=secret, session=session)
 
 
 def _journal_belief(path: Path) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The control API under `/_outlast/`: time, faults, accounts, truth. JSON in, JSON out.
 
+A browser that opens `/_outlast/` itself gets the control page, which uses the same calls.
+
 Whatever is wrong with a request is told as
 `{"error": {"key", "problem", "remedy", "message"}}` with a 4xx status.
 """
@@ -9,19 +11,27 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
-from enum import Enum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote
 
 from outlast.mock.belief import BeliefError
+from outlast.mock.control_page import accepts_html, page
 from outlast.mock.http.plans import Answer, HttpMessage, ReplyPlan
+from outlast.mock.overview import (
+    VERSION,
+    choices,
+    clock_document,
+    overview,
+    requests_document,
+    rule_row,
+    scenario_row,
+)
 from outlast.mock.run import MockError, check_rule
 from outlast.mock.scenario.catalogue import catalogue
 from outlast.mock.scenario.document import ScenarioError
 from outlast.mock.scenario.durations import parse_duration
 from outlast.mock.scenario.load import from_data
-from outlast.mock.scenario.model import FaultRule, Scenario
 from outlast.mock.scenario.vocabulary import ENDPOINTS
 from outlast.mock.venue import UNKNOWN_PATH
 
@@ -30,9 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "Control"]
 
-VERSION: Final = 1
-"""Of the control API's own documents."""
 ROOT: Final = "/_outlast/"
+_LAST_MAX: Final = 1000
+"""Requests that one answer may be asked for; each is about 0.6 kB of JSON."""
 
 
 class _Wrong(Exception):
@@ -63,6 +73,7 @@ class Control:
         self._exchange = exchange
         self._calls: Final[Mapping[tuple[str, str], tuple[Handler, str]]] = {
             ("GET", ""): (self._index, "this list, and where everything is"),
+            ("GET", "overview"): (self._overview, "all of this instant; overview?requests=60"),
             ("GET", "scenarios"): (self._scenarios, "the catalogue"),
             ("GET", "scenario"): (self._scenario, "the scenario under way"),
             ("PUT", "scenario"): (
@@ -75,6 +86,7 @@ class Control:
                 '{advance: "5m"}, {goto: "<phase>"}, {speed: 60}, {pause: true}',
             ),
             ("GET", "faults"): (self._faults, "the ad-hoc rules"),
+            ("GET", "choices"): (self._choices, "what a rule may say"),
             ("POST", "faults"): (
                 self._add_fault,
                 "one rule in front of the phase's; times: 3 limits it",
@@ -82,7 +94,7 @@ class Control:
             ("DELETE", "faults"): (self._remove_fault, "faults/<id>: take an ad-hoc rule away"),
             ("POST", "accounts"): (self._open_account, "a fresh account with keys: {name?}"),
             ("GET", "truth"): (self._truth, "orders, fills, positions, balances, intents"),
-            ("GET", "requests"): (self._requests, "requests?class=orders.create"),
+            ("GET", "requests"): (self._requests, "requests?class=orders.create&last=50"),
             ("GET", "verdict"): (self._verdict, "the invariants with their evidence"),
             ("POST", "verdict"): (self._judge, "the same, with what a bot believes as body"),
             ("POST", "reset"): (self._reset, "empty state, same scenario and seed"),
@@ -90,6 +102,11 @@ class Control:
 
     async def __call__(self, message: HttpMessage) -> ReplyPlan:
         """The reply to one call."""
+        if message.method in ("GET", "HEAD") and accepts_html(message):
+            if message.path == "/":
+                return ReplyPlan(answer=Answer(status=302, headers=(("location", ROOT),)))
+            if message.path in (ROOT, ROOT.rstrip("/")):
+                return ReplyPlan(answer=page())
         try:
             status, document = await self._dispatch(message)
         except _Wrong as wrong:
@@ -101,7 +118,7 @@ class Control:
             named = rest and " " not in key
             status, document = 400, _error(str(error), "", key if named else "")
         body = json.dumps(document, separators=(",", ":"), default=str).encode()
-        headers = (("content-type", "application/json"),)
+        headers = (("content-type", "application/json"), ("vary", "accept"))
         return ReplyPlan(answer=Answer(status=status, headers=headers, body=body))
 
     async def _dispatch(self, message: HttpMessage) -> tuple[int, Any]:
@@ -135,11 +152,14 @@ class Control:
         ]
         return 200, {"version": VERSION, **self._exchange.describe(), "calls": calls}
 
+    async def _overview(self, order: _Order) -> tuple[int, Any]:
+        return 200, overview(self._exchange, requests=_count(order.query, "requests") or 60)
+
     async def _scenarios(self, order: _Order) -> tuple[int, Any]:
-        return 200, [_scenario_row(scenario) for scenario in catalogue()]
+        return 200, [scenario_row(scenario) for scenario in catalogue()]
 
     async def _scenario(self, order: _Order) -> tuple[int, Any]:
-        return 200, _scenario_row(self._exchange.scenario)
+        return 200, scenario_row(self._exchange.scenario)
 
     async def _load(self, order: _Order) -> tuple[int, Any]:
         _only(order.body, "name", "document", "seed", "speed")
@@ -160,18 +180,7 @@ class Control:
         return 200, self._exchange.describe()
 
     async def _clock(self, order: _Order) -> tuple[int, Any]:
-        run = self._exchange.run
-        moment = run.script.at(run.clock.elapsed_s)
-        return 200, {
-            "version": VERSION,
-            "elapsed_s": round(run.clock.elapsed_s, 6),
-            "now_ms": run.clock.now_ms,
-            "speed": run.clock.speed,
-            "paused": run.clock.paused,
-            "phase": moment.phase.name,
-            "ended": moment.ended,
-            "notices": [{"at_ms": at_ms, "text": text} for at_ms, text in run.notices],
-        }
+        return 200, clock_document(self._exchange.run)
 
     async def _set_clock(self, order: _Order) -> tuple[int, Any]:
         _only(order.body, "advance", "goto", "speed", "pause")
@@ -216,7 +225,10 @@ class Control:
 
     async def _faults(self, order: _Order) -> tuple[int, Any]:
         desk = self._exchange.run.desk
-        return 200, [{**_rule_row(rule), "used": desk.used(rule.id)} for rule in desk.added]
+        return 200, [{**rule_row(rule), "used": desk.used(rule.id)} for rule in desk.added]
+
+    async def _choices(self, order: _Order) -> tuple[int, Any]:
+        return 200, choices(list(self._exchange.run.venues))
 
     async def _add_fault(self, order: _Order) -> tuple[int, Any]:
         run = self._exchange.run
@@ -229,7 +241,7 @@ class Control:
             what, _, remedy = rest.partition("; ")
             raise _Wrong(what, remedy, key=key)
         run.changed()
-        return 201, {"id": rule_id, "rule": _rule_row(rule)}
+        return 201, {"id": rule_id, "rule": rule_row(rule)}
 
     async def _remove_fault(self, order: _Order) -> tuple[int, Any]:
         run = self._exchange.run
@@ -270,7 +282,8 @@ class Control:
             raise _Wrong(
                 f"{endpoint!r} is no endpoint class", f"one of {', '.join(ENDPOINTS)}", key="class"
             )
-        return 200, self._exchange.truth.requests_json(endpoint)
+        last = _count(order.query, "last")
+        return 200, requests_document(self._exchange.run, endpoint, last=last)
 
     async def _verdict(self, order: _Order) -> tuple[int, Any]:
         return 200, self._exchange.truth.verdict_json()
@@ -306,6 +319,16 @@ def _only(body: Mapping[str, Any], *known: str) -> None:
             raise _Wrong(f"{key!r} is not known", remedy, key=key)
 
 
+def _count(query: Mapping[str, str], key: str) -> int | None:
+    """How many requests a query asks for; None when it does not say."""
+    text = query.get(key)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= _LAST_MAX):
+        raise _Wrong(f"{text!r} is no such number", f"send 1 to {_LAST_MAX}", key=key)
+    return int(text)
+
+
 def _seed(body: Mapping[str, Any]) -> int | None:
     seed = body.get("seed")
     if seed is None:
@@ -336,7 +359,7 @@ def _duration(value: Any, key: str) -> float:
     return seconds
 
 
-# -- telling what there is ------------------------------------------------------------------------
+# -- telling what is wrong ------------------------------------------------------------------------
 
 
 def _error(problem: str, remedy: str, key: str = "") -> dict[str, Any]:
@@ -357,63 +380,3 @@ def _error_of_scenario(error: ScenarioError) -> dict[str, Any]:
     document["error"]["line"] = error.line
     document["error"]["problems"] = [str(problem) for problem in error.problems]
     return document
-
-
-def _scenario_row(scenario: Scenario) -> dict[str, Any]:
-    start_s: float = 0.0
-    phases = []
-    for phase in scenario.phases:
-        phases.append({"name": phase.name, "start_s": start_s, "duration_s": phase.duration_s})
-        start_s = round(start_s + (phase.duration_s or 0.0), 6)
-    return {
-        "scenario": scenario.scenario,
-        "title": scenario.title,
-        "venue": list(scenario.venues),
-        "fidelity": scenario.fidelity,
-        "incidents": list(scenario.incidents),
-        "seed": scenario.seed,
-        "duration_s": scenario.duration_s,
-        "phases": phases,
-    }
-
-
-def _rule_row(rule: FaultRule) -> dict[str, Any]:
-    """The rule as it was understood: what it says, and the endpoint classes that it covers."""
-    row: dict[str, Any] = {
-        "id": rule.id,
-        "match": list(rule.match),
-        "endpoints": sorted(rule.endpoints),
-        "p": rule.p,
-    }
-    parts = {
-        "where": rule.where,
-        "latency": rule.latency,
-        "reply": rule.reply,
-        "effect": rule.effect,
-        "stream": rule.stream,
-    }
-    for name, part in parts.items():
-        if part is not None:
-            row[name] = _said(part)
-    if rule.times is not None:
-        row["times"] = rule.times
-    return row
-
-
-def _said(part: Any) -> dict[str, Any]:
-    """The fields of a part of a rule that differ from their defaults."""
-    said = {}
-    for f in fields(part):
-        value = getattr(part, f.name)
-        default = f.default_factory() if f.default_factory is not MISSING else f.default
-        if f.name == "kind" or value != default:
-            said[f.name] = _plain(value)
-    return said
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return dict(value) if isinstance(value, Mapping) else value

@@ -78,6 +78,7 @@ class MockExchange:
         self._control_server: HttpServer | None = None
         self._opened = 0  # how many ports have been opened; with a fixed first one they follow it
         self._running = False
+        self._runs = 0
         self._run = self._make(self._read(scenario), seed=seed, speed=speed)
 
     # -- life -------------------------------------------------------------------------------------
@@ -163,6 +164,11 @@ class MockExchange:
         return self._run
 
     @property
+    def runs(self) -> int:
+        """How many runs there have been, this one included: it changes when all begins anew."""
+        return self._runs
+
+    @property
     def scenario(self) -> Scenario:
         return self._run.scenario
 
@@ -229,12 +235,14 @@ class MockExchange:
     def _make(self, scenario: Scenario, *, seed: int | None, speed: float) -> Run:
         if seed is not None:
             scenario = replace(scenario, seed=seed)
-        return Run(
+        run = Run(
             scenario,
             dialects={venue: self._available[venue] for venue in self._served(scenario)},
             speed=speed,
             on_change=self._listen_or_not,
         )
+        self._runs += 1
+        return run
 
     def _served(self, scenario: Scenario) -> list[str]:
         can = ", ".join(sorted(self._available))

@@ -98,8 +98,8 @@ class FaultDesk:
     Rules that were added come first and know neither ramp nor flap. When a ramp admits a request,
     the phase's rules are not asked about it.
 
-    It counts for `times` and `nth` only; two desks with the same seed that are asked the same
-    decide the same.
+    It counts how often each rule has decided, for `times` and for whoever looks on, and for `nth`;
+    two desks with the same seed that are asked the same decide the same.
     """
 
     def __init__(self, script: Script, chance: Chance) -> None:
@@ -136,7 +136,7 @@ class FaultDesk:
         return tuple(self._added.values())
 
     def used(self, rule_id: str) -> int:
-        """How often a rule with `times` has decided."""
+        """How often a rule has decided, or added its latency."""
         return self._decided.get(rule_id, 0)
 
     # --- deciding --------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ class FaultDesk:
         return rule.p >= 1.0 or self._draw("p", rule.id, facts, ordinal) < rule.p
 
     def _use(self, rule: FaultRule, *, counting: bool) -> None:
-        if counting and rule.times is not None:
+        if counting:
             self._decided[rule.id] = self._decided.get(rule.id, 0) + 1
 
     def _effect(self, rule: FaultRule, facts: RequestFacts, ordinal: int) -> Effect:

@@ -11,6 +11,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -226,6 +227,20 @@ class Traffic:
     def kept(self) -> list[RequestRecord]:
         """All records that are still whole, in the order of their arrival."""
         return sorted([*self._writes, *self._reads], key=attrgetter("arrived_ms", "ordinal"))
+
+    @property
+    def kept_count(self) -> int:
+        """How many records are still whole."""
+        return len(self._writes) + len(self._reads)
+
+    def newest(self, count: int, endpoint: str | None = None) -> list[RequestRecord]:
+        """The last `count` records that are still whole, of one class if asked, oldest first."""
+        assert count >= 1
+        found: list[RequestRecord] = []
+        for records in (self._writes, self._reads):
+            wanted = (r for r in reversed(records) if endpoint in (None, r.endpoint))
+            found += islice(wanted, count)
+        return sorted(found, key=attrgetter("arrived_ms", "ordinal"))[-count:]
 
     def accounts(self) -> list[str]:
         """The accounts that sent anything."""

@@ -282,14 +282,27 @@ class Truth:
             ],
         }
 
-    def requests_json(self, endpoint: str | None = None) -> dict[str, Any]:
-        """The document of `GET /_outlast/requests`; `endpoint` keeps one class of them."""
-        kept = self.traffic.kept()
+    def requests_json(
+        self,
+        endpoint: str | None = None,
+        *,
+        last: int | None = None,
+        waiting: Iterable[RequestRecord] = (),
+    ) -> dict[str, Any]:
+        """The document of `GET /_outlast/requests`; `endpoint` keeps one class of them.
+
+        `last` keeps the newest so many of those that are settled. `waiting` are the requests under
+        way: what they were told is null.
+        """
+        kept = self.traffic.kept() if last is None else self.traffic.newest(last, endpoint)
         return {
             "version": VERSION,
             "total": len(self.traffic),
-            "kept": len(kept),
+            "kept": self.traffic.kept_count,
             "requests": [_record_json(r) for r in kept if endpoint in (None, r.endpoint)],
+            "waiting": [
+                {**_record_json(r), "told": None} for r in waiting if endpoint in (None, r.endpoint)
+            ],
         }
 
 

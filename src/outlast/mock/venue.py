@@ -126,6 +126,11 @@ class Venue:
             self._settle(request.record, whole=False)  # the client left while waiting
             raise
 
+    @property
+    def under_way(self) -> list[RequestRecord]:
+        """The requests whose reply has not left yet, in the order of their arrival."""
+        return list(self._under_way.values())
+
     def close(self) -> None:
         """The run is over: what is still hanging is reported as it is."""
         for record in list(self._under_way.values()):

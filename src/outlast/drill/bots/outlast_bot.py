@@ -10,12 +10,15 @@ from typing import Any, Final
 from outlast.client.connect import connect
 from outlast.client.session import Session
 from outlast.client.settings import Settings
-from outlast.drill.strategy import get_out_when_it_falls
-from outlast.errors import NotSent, Refused
+from outlast.drill.strategy import Strategy
+from outlast.errors import NotSent, OutcomeUnknown, Refused
+from outlast.model import Order, OrderRequest, limit, market
 from outlast.wire import Clock
 
 __all__ = ["OutlastTrader", "belief_of", "run"]
 
+SMALL: Final = Decimal(200)
+"""What a small order is worth, in USDT."""
 PAUSE_S: Final = 5.0
 """After a price that could not be had."""
 
@@ -37,11 +40,38 @@ class OutlastTrader:
                 wait_s = (error.retry_at or 0.0) - self._clock.wall()
                 await self._clock.sleep(max(PAUSE_S, wait_s))
 
+    async def symbols(self) -> list[str]:
+        return list(self._session.instruments)
+
+    async def quote(self, symbol: str, price: Decimal) -> Any:
+        order = limit(symbol, "buy", SMALL / price, price)
+        placed = await self._submit(order)
+        return None if placed is None or placed.status.is_final else placed.client_order_id
+
+    async def withdraw(self, symbol: str, quote: Any) -> None:
+        try:
+            await self._session.cancel(quote)
+        except (NotSent, Refused, OutcomeUnknown):
+            return  # it is looked after: the next quote is held while this one is in doubt
+
+    async def buy(self, symbol: str) -> None:
+        await self._submit(market(symbol, "buy", SMALL / await self.price(symbol)))
+
     async def close_out(self, symbol: str) -> None:
         await self._session.close_position(symbol)
 
+    async def _submit(self, order: OrderRequest) -> Order | None:
+        """The order, or None where there is none: the strategy just goes on."""
+        try:
+            return await self._session.submit(await self._session.quantize(order))
+        except (NotSent, Refused):
+            return None
+        except OutcomeUnknown as error:
+            return await self._session.settle(error.client_order_id)
+
 
 async def run(
+    strategy: Strategy,
     url: str,
     *,
     venue: str,
@@ -63,11 +93,12 @@ async def run(
         endpoints={"rest": url},
         clock=clock,
     ) as session:
-        strategy = asyncio.create_task(get_out_when_it_falls(OutlastTrader(session, clock)))
+        trader = OutlastTrader(session, clock)
+        trading = asyncio.ensure_future(strategy(trader))
         ended = asyncio.create_task(until_end.wait())
-        await asyncio.wait({strategy, ended}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({trading, ended}, return_when=asyncio.FIRST_COMPLETED)
         await ended
-        strategy.cancel()
+        trading.cancel()
         await session.reconcile()
         return belief_of(session)
 

@@ -190,7 +190,9 @@ class OrderLog:
 
     def find(self, account: str, txid: str) -> Entry | None:
         entry = self._by_txid.get(txid)
-        return entry if entry is not None and entry.account == account else None
+        if entry is None or entry.account != account or self._vanished(entry):
+            return None
+        return entry
 
     def of(self, order_id: int) -> Entry:
         """The entry of an engine order."""
