@@ -5,13 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 SCENARIO := binance-reduce-only-lockout-2025-10-11
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-clients check bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/outlast drill $(SCENARIO)
 
 test: $(VENV)/.dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
+
+# Take --allow-missing away as soon as the mock serves all three venues.
+test-clients: $(VENV)/.dev
+	$(BIN)/python tests/clients/run.py --allow-missing
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
@@ -29,4 +33,4 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-clients dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -67,6 +67,7 @@ def test_killed_in_mid_submit_the_next_session_finds_the_truth(after_s, effect, 
                 assert fresh.client_order_id != order.client_order_id
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        await asyncio.sleep(30)  # the hanging request has ended too
         assert len(w.requests("orders.create")) == 2
         assert len(w.orders) == landed + 1
         w.judge()

@@ -200,7 +200,7 @@ def test_a_report_follows_the_table_and_marks_contradictions(before, says):
     "says", [s for s in OrderStatus if s not in VENUE_STATES], ids=lambda s: s.value
 )
 def test_a_report_of_a_state_that_no_venue_has_moves_nothing(says):
-    ledger = ledger_with(OrderStatus.ACCEPTED)
+    ledger = ledger_with(OrderStatus.ACCEPTED, filled_qty=Decimal(0))
     assert ledger.report(report(says), at=2000.0).after.status is OrderStatus.ACCEPTED
 
 

@@ -130,7 +130,7 @@ class OneAccount(RuleBasedStateMachine):
             self.at_venue[client_order_id] = VenueOrder(client_order_id, f"v{number}")
 
     @precondition(lambda self: self.ours)
-    @rule(which=st.integers(0, 9), event=st.sampled_from(list(OrderEvent)[:6]))
+    @rule(which=st.integers(0, 9), event=st.sampled_from(list(OrderEvent)[:5]))
     def we_conclude(self, which, event):
         order = self.ledger.get(self.pick(which, self.ours))
         doubt = OrderStatus.UNKNOWN if event is OrderEvent.DOUBTED else None

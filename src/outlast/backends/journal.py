@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
@@ -64,15 +64,10 @@ class FileStore:
         """Open or create `path`.
 
         Raises:
-            ConfigurationError: the folder is missing, the file is not a journal, is newer than this
-                version, or another process holds it. The message names the remedy.
+            ConfigurationError: the folder is missing or read-only, the file is not a journal, is
+                newer than this version, or another process holds it. The message names the remedy.
         """
         self._path = path
-        if not path.parent.is_dir():
-            raise ConfigurationError(
-                f"journal is {str(path)!r}, but the folder {str(path.parent)!r} does not exist; "
-                "create it, or pass another path (journal=None keeps it in memory)"
-            )
         self._lock = _hold(path)
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -93,9 +88,7 @@ class FileStore:
 
     def _prepare(self) -> None:
         db = self._db
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        db.execute("PRAGMA wal_autocheckpoint=0")
+        # What is not ours is found out before anything is written to it.
         application = db.execute("PRAGMA application_id").fetchone()[0]
         version = db.execute("PRAGMA user_version").fetchone()[0]
         holds_tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] > 0
@@ -109,12 +102,16 @@ class FileStore:
                 f"journal {str(self._path)!r} has schema {version}, this version of outlast knows "
                 f"{SCHEMA_VERSION}; install a newer outlast or start a new journal"
             )
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.execute("PRAGMA wal_autocheckpoint=0")
         db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
         db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         db.executescript(_SCHEMA)
 
     def last(self) -> Record | None:
-        row = self._db.execute(f"{_SELECT} ORDER BY seq DESC LIMIT 1").fetchone()
+        with _reading(self._path):
+            row = self._db.execute(f"{_SELECT} ORDER BY seq DESC LIMIT 1").fetchone()
         return None if row is None else Record(*row)
 
     def write(self, record: Record) -> None:
@@ -130,19 +127,29 @@ class FileStore:
             ) from error
 
     def records(self) -> Iterator[Record]:
-        return (Record(*row) for row in self._db.execute(f"{_SELECT} ORDER BY seq"))
+        with _reading(self._path):
+            for row in self._db.execute(f"{_SELECT} ORDER BY seq"):
+                yield Record(*row)
 
     def checkpoint(self) -> None:
         """Move what is in the write-ahead log into the file. Slow on a busy disk: use a thread.
 
         Over a connection of its own, so that `write` never waits for it.
+
+        Raises:
+            JournalUnavailable: the file cannot be written; nothing is lost, the log keeps growing.
         """
-        with closing(sqlite3.connect(self._path, isolation_level=None)) as db:
-            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        try:
+            with closing(sqlite3.connect(self._path, isolation_level=None)) as db:
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as error:
+            raise JournalUnavailable(
+                f"journal {str(self._path)!r} cannot be tidied ({error}); free space on its disk "
+                "or check its permissions"
+            ) from error
 
     def close(self) -> None:
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._db.close()
+        self._db.close()  # the last connection moves the log into the file, where there is room
         self._lock.close()
 
 
@@ -154,19 +161,23 @@ def read_records(path: Path) -> Iterator[Record]:
     """
     if not path.is_file():
         raise ConfigurationError(f"journal {str(path)!r} does not exist; check the path")
-    try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    except sqlite3.Error as error:
-        raise ConfigurationError(f"journal {str(path)!r} cannot be opened ({error})") from error
-    try:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with _reading(path), closing(sqlite3.connect(uri, uri=True)) as db:
         if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
             raise ConfigurationError(f"{str(path)!r} is not a journal of outlast")
         for row in db.execute(f"{_SELECT} ORDER BY seq"):
             yield Record(*row)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except sqlite3.Error as error:
-        raise ConfigurationError(f"journal {str(path)!r} cannot be read ({error})") from error
-    finally:
-        db.close()
+        raise ConfigurationError(
+            f"journal {str(path)!r} cannot be read ({error}); restore it from a copy, "
+            "or start a new journal"
+        ) from error
 
 
 def _hold(path: Path) -> IO[bytes]:
@@ -174,7 +185,18 @@ def _hold(path: Path) -> IO[bytes]:
 
     The lock belongs to the open file and goes with the process, however that ends.
     """
-    lock = path.with_name(path.name + ".lock").open("ab")
+    try:
+        lock = path.with_name(path.name + ".lock").open("ab")
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"journal is {str(path)!r}, but the folder {str(path.parent)!r} does not exist; "
+            "create it, or pass another path (journal=None keeps it in memory)"
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"journal is {str(path)!r}, but nothing can be written beside it ({error.strerror}); "
+            "check the permissions of its folder, or pass another path"
+        ) from error
     try:
         _lock_file(lock)
     except OSError:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from outlast.drill.card import show
 from outlast.drill.run import BOTS, BotResult, run_bot
+from outlast.errors import ConfigurationError
 from outlast.mock.scenario.load import load
 from outlast.mock.scenario.model import Scenario
 
@@ -33,7 +34,7 @@ def drill(
     """
     for name in bot or ():
         if name not in BOTS:
-            raise typer.BadParameter(f"{name!r} is no bot; choose from {', '.join(BOTS)}")
+            raise ConfigurationError(f"bot {name!r} is not known; choose from {', '.join(BOTS)}")
     document = load(scenario)
     used_seed = document.seed if seed is None else seed
     names = list(bot or BOTS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -129,8 +129,8 @@ class OrderBookkeeper:
 
     def _tell(self, change: Change, *, because: str) -> Order:
         order = change.after
-        if change.before == order:
-            return order
+        if order == replace(change.before, as_of=order.as_of, source=order.source):
+            return order  # confirmed, and nothing new: no news for anybody
         self._write(order, because=because)
         if change.contradicts:
             self._log.error(

@@ -10,6 +10,7 @@ import weakref
 from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from itertools import count
 
 from outlast.errors import Failure
 from outlast.model import Execution, Order, Plane, TradingState
@@ -126,17 +127,18 @@ class _Reader:
 class EventBus:
     def __init__(self, events_max: int) -> None:
         self._events_max = events_max
-        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
-        """Each lives as long as the iterator that reads from it."""
+        self._readers: weakref.WeakValueDictionary[int, _Reader] = weakref.WeakValueDictionary()
+        """In the order in which they came. Each lives as long as the iterator that reads from it."""
+        self._numbers = count()
 
     def publish(self, event: Event) -> None:
-        for reader in self._readers:
+        for reader in self._readers.values():
             reader.put(event)
 
     def read(self) -> AsyncGenerator[Event, None]:
         """Every event from now on, until the reader stops."""
         reader = _Reader(self._events_max)
-        self._readers.add(reader)
+        self._readers[next(self._numbers)] = reader
         return _iterate(reader)
 
 

@@ -110,7 +110,11 @@ class Journal:
         return written
 
     def checkpoint(self) -> None:
-        self._store.checkpoint()
+        """Tidy the store. May be slow: call it in a thread."""
+        try:
+            self._store.checkpoint()
+        except JournalUnavailable as error:  # nothing is lost; the next time it may work
+            self._log.error("outlast.journal_not_tidied", error=str(error))
 
     def close(self) -> None:
         self._store.close()

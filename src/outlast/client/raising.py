@@ -77,7 +77,7 @@ def order_error(
     kind = _kind(failure)
     verb = "was not sent to" if failure.outcome is Outcome.NOT_SENT else "was refused by"
     return kind(
-        f"{doing} {verb} {venue}: {failure.describe()}",
+        f"{doing} {verb} {venue}: {_explain(failure)}",
         venue=venue,
         retry_at=retry_at,
         evidence_id=evidence_id,
@@ -92,11 +92,21 @@ def read_error(failure: Failure, *, venue: str, clock: Clock, what: str) -> Outl
     if kind is OrderRejected or failure.outcome is Outcome.UNKNOWN:
         kind = ReadFailed
     return kind(
-        f"{what} could not be read from {venue}: {failure.describe()}",
+        f"{what} could not be read from {venue}: {_explain(failure)}",
         venue=venue,
         retry_at=retry_at,
         failure=failure,
     )
+
+
+def _explain(failure: Failure) -> str:
+    """What the venue said, and what a person can do about it where only a person can."""
+    said = failure.describe()
+    if failure.kind == "signature_invalid":
+        return f"{said.rstrip('.')}; check secret: it does not belong to this key"
+    if _REFUSED.get(failure.kind) is AuthenticationFailed:
+        return f"{said.rstrip('.')}; check key, its permissions and its address list at the venue"
+    return said
 
 
 def _kind(failure: Failure) -> type[NotSent | Refused]:

@@ -38,8 +38,10 @@ from outlast.model import (
 
 __all__ = ["Orders", "ReconcileReport", "Session"]
 
-OPEN_TRIES: Final = 3
-"""How often a start asks for the instruments before it gives up; each try has its own retries."""
+OPEN_WITHIN_S: Final = 30.0
+"""How long a start goes on asking for the instruments: longer than the restart of a gateway, short
+enough that a bot that is started into an outage learns of it while somebody watches."""
+OPEN_EVERY_S: Final = 1.0
 
 
 class Orders:
@@ -117,14 +119,11 @@ class Session:
         self.orders = Orders(rooms.book)
         self.balances = Balances(rooms.account, self.venue)
         self.positions = Positions(rooms.account, rooms.instruments, self.venue)
-        try:
-            await self._load()
-        except BaseException:
-            await self._release(rooms)
-            raise
         self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
         try:
+            self._spawn(rooms.upkeep.probe_for_ever())
+            await self._load()
             await self._begin(rooms)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
@@ -154,15 +153,19 @@ class Session:
     async def _load(self) -> None:
         """Ask for what a session cannot begin without, and for what it would rather know."""
         rooms = self._open
-        await rooms.calls.sync_clock()
-        for left in reversed(range(OPEN_TRIES)):
+        until = self._clock.now() + OPEN_WITHIN_S
+        while True:
             try:
                 limits = await rooms.instruments.load()
                 break
-            except ReadFailed:
-                if left == 0:
+            except ReadFailed as error:
+                told_s = 0.0 if error.failure is None else error.failure.retry_after_s or 0.0
+                wait_s = max(OPEN_EVERY_S, told_s)
+                if self._clock.now() + wait_s >= until:
                     raise
+                await self._clock.sleep(wait_s)
         rooms.admission.set_limits(limits)
+        await rooms.calls.sync_clock()
         if not self._has_keys:
             return
         for what in ("balances", "positions"):
@@ -183,7 +186,6 @@ class Session:
             shown = await rooms.lookups.all_open_orders()
             if isinstance(shown, Failure):
                 self._log.error("outlast.orders_unread", reason=shown.describe())
-        self._spawn(rooms.upkeep.probe_for_ever())
         self._spawn(rooms.upkeep.keep_time_for_ever())
         self._spawn(rooms.upkeep.checkpoint_for_ever())
         if self._has_keys:

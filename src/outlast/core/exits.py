@@ -161,6 +161,7 @@ class ExitPlan:
         self._ladder = (*_LADDER, Shape.LIMIT_HALF) if limit_allowed else _LADDER
         self._shape = 0
         self._qty: Decimal | None = None
+        self._side: Side | None = None
         self._blockers: tuple[str, ...] = ()
         self._committed = Decimal(0)
         self._read_at: float | None = None
@@ -178,8 +179,10 @@ class ExitPlan:
         Both at once and of one instant: a fill moves from the one into the other.
         """
         self._qty = qty
+        if qty != 0:  # when it has become flat, orders on the exit's side still count
+            self._side = Side.SELL if qty > 0 else Side.BUY
         # What our live orders may still take of the position counts as taken.
-        mine = [order for order in live if order.side is self.side]
+        mine = [order for order in live if order.side is self._side]
         self._committed = sum((order.leaves_qty for order in mine), Decimal(0))
         # What can rest is cancelled first; what cannot is on its way to an end by itself.
         self._blockers = tuple(
@@ -196,11 +199,6 @@ class ExitPlan:
     def room(self) -> Decimal:
         """How much of the position no live order may take yet."""
         return abs(self._qty or Decimal(0)) - self._committed
-
-    @property
-    def side(self) -> Side:
-        assert self._qty is not None
-        return Side.SELL if self._qty >= 0 else Side.BUY
 
     # What became of the last order.
 
@@ -247,7 +245,7 @@ class ExitPlan:
     # What to do.
 
     def next_action(self, now: float) -> ExitAction:
-        if self._qty is None or self._read_at is None or self._read_at < self._stale_after:
+        if self._qty is None or self._read_at is None or self._read_at < self._stale_after <= now:
             return ReadState()
         if self._qty == 0 and self._committed == 0:
             return ExitDone()
@@ -257,11 +255,24 @@ class ExitPlan:
             return ReadState()
         if self._blockers and not self._cancels_tried:
             return CancelFirst(self._blockers)
-        if self.room <= 0:
-            self._stale_after = now + self._settings.requote_s
-            self._next_at = self._stale_after
-            return Wait(self._next_at, "what is left is in orders whose end is not known yet")
+        # Room for less than the smallest order is none, while another may take the rest.
+        if self.room <= 0 or (self._committed > 0 and self.room < self._smallest):
+            return self._wait_for_live(now)
         return self._next_send(now)
+
+    @property
+    def _smallest(self) -> Decimal:
+        return max(self._instrument.qty_min, self._instrument.market_qty_min)
+
+    def _wait_for_live(self, now: float) -> Wait:
+        """Live orders hold all of the position: those that rest are cancelled again, at a pace."""
+        if self._blockers:
+            self._cancels_tried = False
+            self._pause(now)
+        else:
+            self._next_at = now + self._settings.requote_s
+        self._stale_after = self._next_at
+        return Wait(self._next_at, "what is left is in orders whose end is not known yet")
 
     def _next_send(self, now: float) -> SendExit | Wait:
         """The next shape whose size may be tried now."""
@@ -281,7 +292,6 @@ class ExitPlan:
     def _make(self, shape: Shape) -> SendExit:
         bounds = self._instrument
         qty = self.room * self._rng.randint(*_SHARES[shape]) / 1000
-        qty = (qty / bounds.qty_step).to_integral_value(ROUND_DOWN) * bounds.qty_step
         limit = shape is Shape.LIMIT_HALF
         qty_min, qty_max = bounds.qty_min, bounds.qty_max
         if not limit:
@@ -289,9 +299,11 @@ class ExitPlan:
             qty_max = min(qty_max, bounds.market_qty_max)
         # A rest below the minimum is closed by the minimum: reduce-only takes what there is.
         qty = min(max(qty, qty_min), qty_max)
+        qty = (qty / bounds.qty_step).to_integral_value(ROUND_DOWN) * bounds.qty_step
+        assert self._side is not None
         request = OrderRequest(
             symbol=bounds.symbol,
-            side=self.side,
+            side=self._side,
             order_type=OrderType.LIMIT if limit else OrderType.MARKET,
             qty=qty,
             time_in_force=TimeInForce.IOC if limit else TimeInForce.GTC,

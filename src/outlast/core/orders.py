@@ -202,8 +202,7 @@ class OrderLedger:
         elif pending is Pending.SUBMIT:
             pending = Pending.NOTHING
         after = replace(before, status=status, pending=pending, as_of=at, reason=reason)
-        self._orders[client_order_id] = after
-        return Change(before, after)
+        return Change(before, self._keep(after))
 
     def ask_cancel(self, client_order_id: str, asked: bool) -> None:
         """Note that a cancel is under way, or that it has been answered."""
@@ -215,12 +214,15 @@ class OrderLedger:
         """Fold in what the venue says about one order; an unknown id is adopted as external.
 
         State never goes backwards: a report older than what we know, or with fewer fills, only adds
-        what is missing.
+        what is missing. One of a namesake (the same id, another of the venue's) changes nothing:
+        the venues let an id be used again once its order is closed.
         """
         before = self._orders.get(report.client_order_id)
         if before is None:
             external = self._adopt(report, at=at)
             return Change(external, external)
+        if _is_other(before, report.venue_order_id):
+            return Change(before, before)
         event = _EVENT_OF.get(report.status)
         status = before.status if event is None else TRANSITIONS.get((before.status, event))
         contradicts = (
@@ -240,19 +242,14 @@ class OrderLedger:
             source=report.source,
             reason=report.reason if status is not None else before.reason,
         )
-        if after.status.is_final and after.pending is Pending.CANCEL:
-            after = replace(after, pending=Pending.NOTHING)
-        if after.status is _S.ACCEPTED and after.filled_qty > 0:
-            after = replace(after, status=_S.PARTIALLY_FILLED)
-        self._keep(after)
-        return Change(before, after, contradicts)
+        return Change(before, self._keep(after), contradicts)
 
     def book(self, execution: Execution, *, at: float) -> Change | None:
         """Book one fill, once, whichever path brings it. None when it names no order of ours."""
         order = self.by_venue_id(execution.venue_order_id)
         if order is None and execution.client_order_id is not None:
             order = self.get(execution.client_order_id)
-        if order is None:
+        if order is None or _is_other(order, execution.venue_order_id):
             return None
         key = (execution.venue_order_id, execution.execution_id)
         if key in self._executions:
@@ -271,14 +268,14 @@ class OrderLedger:
         after = replace(
             order,
             status=order.status if status is None else status,
+            pending=Pending.NOTHING if order.pending is Pending.SUBMIT else order.pending,
             filled_qty=filled,
             avg_price=avg_price,
             venue_order_id=order.venue_order_id or execution.venue_order_id,
             venue_time_ms=max(order.venue_time_ms or 0, execution.venue_time_ms) or None,
             as_of=at,
         )
-        self._keep(after)
-        return Change(order, after, contradicts, (execution,))
+        return Change(order, self._keep(after), contradicts, (execution,))
 
     def exposure(self, symbol: str, side: Side) -> Decimal:
         """What orders that are or may be live could still fill; an unknown one counts in full."""
@@ -309,10 +306,22 @@ class OrderLedger:
             reason=report.reason,
             is_external=True,
         )
-        self._keep(order)
-        return order
+        return self._keep(order)
 
-    def _keep(self, order: Order) -> None:
+    def _keep(self, order: Order) -> Order:
+        """Store `order`, with the status that its fills prove and nothing pending after its end."""
+        if order.filled_qty > 0 and order.status is _S.ACCEPTED:
+            order = replace(order, status=_S.PARTIALLY_FILLED)
+        elif order.filled_qty > 0 and order.status in _CONTRADICTED:
+            order = replace(order, status=_S.CANCELED)  # it was in the book; what was left is gone
+        if order.status.is_final:
+            order = replace(order, pending=Pending.NOTHING)
         self._orders[order.client_order_id] = order
         if order.venue_order_id is not None:
             self._by_venue_id[order.venue_order_id] = order.client_order_id
+        return order
+
+
+def _is_other(order: Order, venue_order_id: str) -> bool:
+    """True when the venue's id shows that another order is meant. Empty: it has none yet."""
+    return bool(venue_order_id) and order.venue_order_id not in (None, venue_order_id)

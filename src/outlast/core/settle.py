@@ -75,6 +75,7 @@ class AbsenceProof:
         self._rounds = 0
         self._round: set[Lookup] = set()
         self._fenced = False
+        self._counts_from = self.horizon
         self._earliest = sent_at + settings.first_look_after_s
         self._every_s = settings.look_every_s
 
@@ -101,22 +102,28 @@ class AbsenceProof:
         raise AssertionError("a complete round was not closed")
 
     def absent(self, lookup: Lookup, *, asked_at: float, now: float) -> None:
-        """A complete answer to `lookup`, asked at `asked_at`, does not show the id."""
+        """A complete answer to `lookup`, asked at `asked_at`, does not show the id.
+
+        One that was asked for before the horizon, before the fence came back, or before its round
+        was due counts for nothing.
+        """
         if lookup is Lookup.FENCE:
             # What was behind the fence may have landed since the lookups: they start afresh.
             if asked_at >= self.horizon:
                 self._fenced, self._rounds = True, 0
                 self._round.clear()
+                self._counts_from = now
             self._pause(now)
             return
-        if asked_at < self.horizon:
+        if asked_at < self._counts_from:
             self._pause(now)
             return
         self._round.add(lookup)
         if len(self._round) == 3:
             self._rounds += 1
             self._round.clear()
-            self._earliest = now + self._settings.round_spacing_s
+            self._counts_from = now + self._settings.round_spacing_s
+            self._earliest = self._counts_from
         else:
             self._earliest = now
 
@@ -126,6 +133,6 @@ class AbsenceProof:
         self._earliest = max(self._earliest, now + retry_after_s)
 
     def _pause(self, now: float) -> None:
-        self._earliest = now + self._every_s
+        self._earliest = max(self._earliest, now + self._every_s)
         grown = self._every_s * self._settings.look_grows_x
         self._every_s = min(grown, self._settings.look_every_max_s)

@@ -104,18 +104,24 @@ async def _play(
     clock = sim.clock()
     strategy = strategy_for(mock.scenario)
     if bot == "outlast":
-        belief = await outlast_bot.run(
-            strategy,
-            url,
-            venue=venue,
-            key=key,
-            secret=secret,
-            clock=clock,
-            seed=seed,
-            journal=str(journal),
-            until_end=ended,
+        trading = asyncio.create_task(
+            outlast_bot.run(
+                strategy,
+                url,
+                venue=venue,
+                key=key,
+                secret=secret,
+                clock=clock,
+                seed=seed,
+                journal=str(journal),
+                until_end=ended,
+            )
         )
-        return {**belief, "journal": _journal_belief(journal)}, None
+        await asyncio.wait({trading})
+        await ended.wait()
+        if (error := trading.exception()) is not None:
+            return None, _obituary(error)
+        return {**trading.result(), "journal": _journal_belief(journal)}, None
     if bot == "naive":
         work = naive.run(
             strategy, url, key=key, secret=secret, now_ms=lambda: round(clock.wall() * 1000)
@@ -127,12 +133,16 @@ async def _play(
     await asyncio.wait({playing, ending}, return_when=asyncio.FIRST_COMPLETED)
     died_of = None
     if playing.done() and (error := playing.exception()) is not None:
-        died_of = f"{type(error).__name__}: {error}"[:200]
+        died_of = _obituary(error)
     await ending
     playing.cancel()
     with contextlib.suppress(asyncio.CancelledError, Exception):
         await playing
     return None, died_of
+
+
+def _obituary(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
 
 
 async def _ccxt(strategy: Strategy, url: str, *, key: str, secret: str) -> None:

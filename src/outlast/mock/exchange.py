@@ -26,7 +26,9 @@ from outlast.mock.venues.dialect import Dialect
 __all__ = ["MockError", "MockExchange", "dialects"]
 
 _DIALECTS: Final[Mapping[str, tuple[str, str]]] = {
+    "binance-spot": ("outlast.mock.venues.binance_spot.dialect", "BinanceSpotDialect"),
     "binance-um": ("outlast.mock.venues.binance_um.dialect", "BinanceUmDialect"),
+    "kraken-spot": ("outlast.mock.venues.kraken_spot.dialect", "KrakenSpotDialect"),
 }
 """The venues that the mock can serve: module and class of each dialect."""
 

@@ -56,6 +56,11 @@ class LimitWindow:
     limit: int
     decay_per_s: float | None = None
     """None: it starts anew with each interval. Else it never does, and drains this fast."""
+    taker_back: int = 0
+    """Orders: what the first fill of an order gives back when it took (Binance spot counts only
+    unfilled orders)."""
+    maker_back: int = 0
+    """The same when it made."""
 
 
 class DrainingCounter:
@@ -214,6 +219,28 @@ class Limiter:
                 continue
             used = self._level(window, who, now_ms)
             self._used[window, who] = (_window_start(window, now_ms), used + cost)
+
+    def give_back(self, ip: str, weight: int, now_ms: int) -> None:
+        """Take request weight off the counters again: the request cost nothing after all."""
+        for window in self._windows:
+            if window.kind is LimitKind.WEIGHT:
+                self._take_off(window, ip, weight, now_ms)
+
+    def first_fill(self, account: str, *, is_maker: bool, now_ms: int) -> None:
+        """An order has been filled for the first time: some venues count unfilled orders only.
+
+        What is given back is taken off the windows of now, whenever the order was placed.
+        """
+        for window in self._windows:
+            if window.kind is LimitKind.ORDERS:
+                back = window.maker_back if is_maker else window.taker_back
+                self._take_off(window, account, back, now_ms)
+
+    def _take_off(self, window: LimitWindow, who: str, amount: int, now_ms: int) -> None:
+        assert window.decay_per_s is None
+        used = self._level(window, who, now_ms)
+        if used and amount:
+            self._used[window, who] = (_window_start(window, now_ms), max(0, used - amount))
 
     def usage(self, ip: str, account: str | None, now_ms: int) -> Usage:
         """Where the counters stand."""

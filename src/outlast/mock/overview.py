@@ -99,9 +99,7 @@ def clock_document(run: Run) -> dict[str, Any]:
         "phase": moment.phase.name,
         "phase_index": moment.phase_index,
         "phase_left_s": (
-            None
-            if phase_s is None
-            else round(max(0.0, phase_s - moment.phase_elapsed_s), 6)
+            None if phase_s is None else round(max(0.0, phase_s - moment.phase_elapsed_s), 6)
         ),
         "ended": moment.ended,
         "notices": [{"at_ms": at_ms, "text": text} for at_ms, text in run.notices],

@@ -21,6 +21,7 @@ from outlast.mock.scenario.model import FaultRule, Scenario
 from outlast.mock.scenario.script import Script
 from outlast.mock.stage import Stage
 from outlast.mock.status_page import StatusPage
+from outlast.mock.streams.hub import brings_back
 from outlast.mock.truth import Truth
 from outlast.mock.venue import Venue
 from outlast.mock.venues.dialect import WRITES, Dialect
@@ -107,6 +108,7 @@ class Run:
         """Rules were added or taken away from outside: judge anew who lets what through."""
         for stage in self._stages():
             stage.enter()
+        self._reconsider_sockets()
         self._on_change()
 
     # -- accounts ---------------------------------------------------------------------------------
@@ -166,11 +168,17 @@ class Run:
             chance=self.chance,
             truth=self.truth,
             ordinals=self._ordinals,
+            keeps_held=any(brings_back(r) for p in self.scenario.phases for r in p.faults),
         )
         return _Served(venue, stage, stage.open_account(DEFAULT_ACCOUNT))
 
     def _stages(self) -> Sequence[Stage]:
         return [served.stage for served in self._served.values()]
+
+    def _reconsider_sockets(self) -> None:
+        for served in self._served.values():
+            if served.venue.sockets is not None:
+                served.venue.sockets.reconsider()
 
     def _enter(self) -> None:
         """The script has come to an instant at which something changes."""
@@ -185,6 +193,7 @@ class Run:
             for stage in stages:
                 stage.fire(event)
             self._fired += 1
+        self._reconsider_sockets()
         following = self.script.changes_after(self.clock.elapsed_s)
         if following is not None:
             self.clock.at(following, self._enter, first=True)

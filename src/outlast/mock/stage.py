@@ -22,6 +22,7 @@ from outlast.mock.scenario.model import Event, InstrumentSpec, OpenOrderSpec
 from outlast.mock.scenario.moment import AccountState, EngineState, MarketState, Moment
 from outlast.mock.scenario.script import Script
 from outlast.mock.script_knobs import engine_knobs, market_knobs
+from outlast.mock.streams.books import BookFeed
 from outlast.mock.truth import Truth
 from outlast.mock.view import AccountPicture, Lies, Picture
 
@@ -50,6 +51,7 @@ class Stage:
     ) -> None:
         self.venue, self.product = venue, product
         self.engine, self.keys = engine, keys
+        self.books = BookFeed(engine)
         self.lies = Lies()
         self.pictures: dict[str, AccountPicture] = {}
         self._clock, self._script = clock, script

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Final
 
 from outlast.mock.clock import Alarm, VenueClock
+from outlast.mock.engine.events import EngineEvent, OrderEvent
 from outlast.mock.engine.model import Product
 from outlast.mock.faults import Chance, FaultDecision, FaultDesk, RequestFacts
 from outlast.mock.http.plans import (
@@ -35,6 +36,7 @@ from outlast.mock.records import CreateFacts, Landed, RequestRecord, Told
 from outlast.mock.scenario.model import APPLY, NO_EFFECT, Reply
 from outlast.mock.scenario.moment import Moment
 from outlast.mock.stage import Stage
+from outlast.mock.streams.hub import Sockets
 from outlast.mock.truth import Truth
 from outlast.mock.venues.dialect import Call, Dialect, WireAnswer
 from outlast.mock.view import VenueView
@@ -97,7 +99,9 @@ class Venue:
         chance: Chance,
         truth: Truth,
         ordinals: Iterator[int],
+        keeps_held: bool = False,
     ) -> None:
+        """`keeps_held`: muted messages may be brought back (`burst_on_resume`): keep them."""
         self.id = dialect.venue
         self.stage = stage
         self.limiter = Limiter(dialect.windows)
@@ -107,13 +111,43 @@ class Venue:
         self._asked: Counter[tuple[str, str]] = Counter()
         self._timers = _VenueTimers(clock)
         self._under_way: dict[int, RequestRecord] = {}
+        if any(window.taker_back or window.maker_back for window in dialect.windows):
+            stage.engine.listen(self._note_fill, public_trades=False)
+        self.sockets: Sockets | None = None
+        if dialect.streams is not None:
+            self.sockets = Sockets(
+                streams=dialect.streams,
+                dialect=dialect,
+                stage=stage,
+                clock=clock,
+                desk=desk,
+                chance=chance,
+                truth=truth,
+                limiter=self.limiter,
+                serve=self._serve_socket,
+                keeps_held=keeps_held,
+            )
 
     # -- the app ----------------------------------------------------------------------------------
 
     async def __call__(self, message: HttpMessage) -> ReplyPlan:
         """The reply to one request, after all the waiting that the scenario makes it do."""
         self._clock.catch_up()
-        request = self._receive(message)
+        if message.wants_websocket:
+            plan = None if self.sockets is None else await self.sockets.dial(message)
+            # A handshake on a path that serves none is a request like any other.
+            return plan or await self._serve(message, None)
+        return await self._serve(message, self._dialect.route(message))
+
+    async def _serve_socket(self, call: Call) -> ReplyPlan:
+        """One request that came over a socket."""
+        self._clock.catch_up()
+        return await self._serve(call.message, call, transport="ws.api")
+
+    async def _serve(
+        self, message: HttpMessage, call: Call | None, *, transport: str = "rest"
+    ) -> ReplyPlan:
+        request = self._receive(message, call, transport)
         if isinstance(request, ReplyPlan):
             return request
         try:
@@ -133,16 +167,18 @@ class Venue:
 
     def close(self) -> None:
         """The run is over: what is still hanging is reported as it is."""
+        if self.sockets is not None:
+            self.sockets.close()
         for record in list(self._under_way.values()):
             self._settle(record, whole=False)
 
     # -- in front of the engine -------------------------------------------------------------------
 
-    def _receive(self, message: HttpMessage) -> _Request | ReplyPlan:
+    def _receive(
+        self, message: HttpMessage, call: Call | None, transport: str
+    ) -> _Request | ReplyPlan:
         moment, now_ms = self.stage.moment, self.stage.shown_ms
-        # A WebSocket handshake on a path that serves none is a request like any other.
-        call = None if message.wants_websocket else self._dialect.route(message)
-        record = self._open_record(message, call, moment)
+        record = self._open_record(message, call, moment, transport)
         banned = self.limiter.banned(message.peer_ip, moment.limits, self._clock.now_ms)
         if banned is not None:
             return self._turned_away(record, message, call, banned, now_ms)
@@ -179,7 +215,7 @@ class Venue:
         )
 
     def _open_record(
-        self, message: HttpMessage, call: Call | None, moment: Moment
+        self, message: HttpMessage, call: Call | None, moment: Moment, transport: str
     ) -> RequestRecord:
         ordinal = next(self._ordinals)
         record = RequestRecord(
@@ -187,6 +223,7 @@ class Venue:
             venue=self.id,
             product=self._dialect.product.value,
             endpoint=call.endpoint if call else UNKNOWN_PATH,
+            transport=transport,
             method=message.method,
             path=message.path,
             params={k: v for k, v in call.params.items() if k not in _SECRETS} if call else {},
@@ -214,6 +251,7 @@ class Venue:
         types = {create.type for create in asked}
         return RequestFacts(
             endpoint=call.endpoint,
+            transport=record.transport,
             venue=self.id,
             product=self._dialect.product,
             symbol=record.symbol,
@@ -310,6 +348,14 @@ class Venue:
                 self._clock.later(effect.value, lambda: self._void(record))
         return answer
 
+    def _note_fill(self, event: EngineEvent) -> None:
+        """Orders that trade do not count towards some venues' order limits."""
+        fill = event.execution if isinstance(event, OrderEvent) else None
+        if isinstance(event, OrderEvent) and fill and event.order.filled_qty == fill.qty:
+            self.limiter.first_fill(
+                event.account, is_maker=fill.is_maker, now_ms=self._clock.now_ms
+            )
+
     def _void(self, record: RequestRecord) -> None:
         """Let accepted orders vanish; what has filled in the meantime cannot."""
         for order_id in record.order_ids:
@@ -329,6 +375,7 @@ class Venue:
             limits=request.moment.limits,
             shown_mode=self.stage.shown_mode,
             announced=self.stage.announced,
+            feed=self.stage.books,
         )
 
     # -- replies ----------------------------------------------------------------------------------
@@ -348,7 +395,12 @@ class Venue:
             return self._plan_of(record, None, delivery_of(reply, self._clock))
         else:
             answer = self._render(reply, request)
+        if answer is not None and answer.hangs_s is not None:
+            return self._plan_of(record, None, Hang(self._clock.loop_seconds(answer.hangs_s)))
         assert answer is not None, f"{record.endpoint}: {reply.kind} has no answer"
+        if answer.weightless:
+            self.limiter.give_back(request.ip, record.weight, self._clock.now_ms)
+            record.weight = 0
         answer = self._decorated(answer, request.call, request.ip, record.account)
         return self._plan_of(record, answer, delivery_of(reply, self._clock))
 

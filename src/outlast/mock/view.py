@@ -17,6 +17,7 @@ from outlast.mock.engine.model import EngineMode
 from outlast.mock.keys import KeyRing
 from outlast.mock.limits import LimitWindow, Usage
 from outlast.mock.scenario.model import Limits
+from outlast.mock.streams.books import BookFeed
 
 if TYPE_CHECKING:
     from outlast.mock.engine.engine import Engine
@@ -90,6 +91,15 @@ class VenueView:
     """The scenario wants the order applied without a word on the user stream: hand it on to
     `Engine.place`."""
     lied: bool = False
+    feed: BookFeed | None = None
+    """None: this view begins one of its own."""
+
+    @property
+    def books(self) -> BookFeed:
+        """Every symbol's book with its update ids, the same that the streams count in."""
+        if self.feed is None:
+            self.feed = BookFeed(self.engine)
+        return self.feed
 
     def balances(self, account: str) -> Mapping[str, AssetBalance]:
         """What the venue says is in the account; maybe not what is."""

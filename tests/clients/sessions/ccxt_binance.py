@@ -9,7 +9,7 @@ from typing import Any
 
 import ccxt.pro
 from ccxt_orders import CcxtSession
-from ground import BOOK_UPDATES, check_book, client_id, main
+from ground import BOOK_UPDATES, check_book, client_id, main, refusal
 
 
 class Play(CcxtSession):
@@ -43,7 +43,8 @@ class Play(CcxtSession):
         return client
 
     async def book_stream(self) -> str:
-        _, seen = self.precision, []
+        self.needs("precision")
+        seen = []
         for _ in range(BOOK_UPDATES):
             book = await self.client.watch_order_book(self.symbol)
             shape = check_book(book["bids"], book["asks"])
@@ -53,29 +54,27 @@ class Play(CcxtSession):
         return f"{len(seen)} updates to {seen[-1]}; {shape}"
 
     async def ticker_stream(self) -> str:
-        _ = self.precision
+        self.needs("precision")
         ticker = (await self.client.watch_bids_asks([self.symbol]))[self.symbol]
         assert ticker["bid"] < ticker["ask"]
         return f"{ticker['bid']} / {ticker['ask']}"
 
     async def query_by_client_id(self) -> str:
-        _ = self.order_id
+        self.needs("order_id")
         named = {"origClientOrderId": self.name}
         order = await self.client.fetch_order(None, self.symbol, named)
         assert order["id"] == self.order_id, order
         return self.order_id
 
     async def duplicate_id(self) -> str:
-        _ = self.order_id
+        self.needs("order_id")
         price = float(self.client.price_to_precision(self.symbol, self.bid / 2))
-        try:
-            await self.client.create_order(
-                self.symbol, "limit", "buy", self.qty, price, {"clientOrderId": self.name}
-            )
-        except ccxt.BaseError as error:
-            assert ("-4116" if self.is_futures else "-2010") in str(error), error
-            return f"{type(error).__name__}: {error}"
-        raise AssertionError("the id of an open order was taken twice")
+        again = self.client.create_order(
+            self.symbol, "limit", "buy", self.qty, price, {"clientOrderId": self.name}
+        )
+        said = await refusal(again, ccxt.BaseError)
+        assert ("-4116" if self.is_futures else "-2010") in said, said
+        return said
 
     async def history(self) -> str:
         orders = await self.client.fetch_orders(self.symbol)

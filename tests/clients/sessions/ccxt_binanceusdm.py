@@ -16,7 +16,7 @@ class PlayFutures(Play):
     qty = 0.01
 
     async def position(self) -> str:
-        _ = self.filled_id
+        self.needs("filled_id")
         (held,) = await self.client.fetch_positions([self.symbol])
         assert (held["side"], held["contracts"]) == ("long", self.qty), held
         await self.client.create_order(

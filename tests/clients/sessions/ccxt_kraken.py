@@ -39,6 +39,7 @@ class Play(CcxtSession):
 
     symbol = "BTC/USD"
     qty = 0.001
+    signature_refusal = "EAPI:Invalid"
 
     def make(self, secret: str) -> Kraken:
         rest, stream = self.where["rest"], self.where["stream"]
@@ -48,7 +49,8 @@ class Play(CcxtSession):
         return Kraken({"apiKey": self.where["key"], "secret": secret, "urls": urls})
 
     async def book_stream(self) -> str:
-        _, seen = self.precision, set()
+        self.needs("precision")
+        seen = set()
         for _ in range(BOOK_UPDATES):
             book = await self.client.watch_order_book(self.symbol, 10)
             shape = check_book(book["bids"], book["asks"], depth=10)
@@ -58,7 +60,7 @@ class Play(CcxtSession):
         return f"{self.client.verified} checksums; {shape}"
 
     async def ticker_stream(self) -> str:
-        _ = self.precision
+        self.needs("precision")
         ticker = await self.client.watch_ticker(self.symbol)
         assert ticker["bid"] < ticker["ask"]
         return f"{ticker['bid']} / {ticker['ask']}"
@@ -72,7 +74,7 @@ class Play(CcxtSession):
         return f"balances; {await super().private_stream()}"
 
     async def query_by_client_id(self) -> str:
-        _ = self.order_id
+        self.needs("order_id")
         found = await self.client.fetch_open_orders(self.symbol, params={"cl_ord_id": self.name})
         assert [order["id"] for order in found] == [self.order_id], found
         return self.order_id

@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 STEPS: Final = (
@@ -59,7 +60,16 @@ class Session:
         self.where = where
 
     def __getattr__(self, name: str) -> Any:
-        raise NotRun(f"no {name}: an earlier step failed")
+        raise NotRun(f"{name!r} is not known: the step that finds it failed")
+
+    def needs(self, *names: str) -> None:
+        """Say what this step cannot do without, though it does not use it by name.
+
+        Raises:
+            NotRun: the step that finds one of them has failed.
+        """
+        for name in names:
+            getattr(self, name)
 
     async def open(self) -> None:
         """Make the client."""
@@ -114,7 +124,7 @@ def check_book(bids: list[Any], asks: list[Any], *, depth: int = 1000) -> str:
     return f"{len(bids)}+{len(asks)} levels, {down[0]} / {up[0]}"
 
 
-async def until(fact: Any, what: str) -> Any:
+async def until(fact: Callable[[], Any], what: str) -> Any:
     """Wait for `fact()` to be true, as long as the step may take."""
     try:
         while not (found := fact()):
@@ -123,6 +133,15 @@ async def until(fact: Any, what: str) -> Any:
         print(f"waited in vain for {what}", file=sys.stderr)
         raise
     return found
+
+
+async def refusal(call: Awaitable[Any], kind: type[Exception]) -> str:
+    """The error, of this kind, by which the client tells that the venue said no."""
+    try:
+        answer = await call
+    except kind as error:
+        return f"{type(error).__name__}: {error}"
+    raise AssertionError(f"it was accepted: {answer}")
 
 
 def client_id(tag: str) -> str:

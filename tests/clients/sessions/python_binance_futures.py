@@ -13,6 +13,7 @@ class PlayFutures(Play):
     """The same ground under the client's `futures_` names."""
 
     qty = "0.010"
+    duplicate_code = -4116
     system_status = None  # the flag is spot's; it says nothing of futures
 
     def call(self, name: str, **params: Any) -> Any:
@@ -52,7 +53,7 @@ class PlayFutures(Play):
         return self.sockets.futures_user_socket()
 
     async def position(self) -> str:
-        _ = self.filled_id
+        self.needs("filled_id")
         rows = await self.client.futures_position_information(symbol=SYMBOL)
         assert [float(row["positionAmt"]) for row in rows] == [float(self.qty)], rows
         await self.client.futures_create_order(

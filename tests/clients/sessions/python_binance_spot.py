@@ -7,7 +7,7 @@ from typing import Any
 
 from binance import AsyncClient, BinanceSocketManager, DepthCacheManager
 from binance.exceptions import BinanceAPIException
-from ground import BOOK_UPDATES, Session, check_book, client_id, main, until
+from ground import BOOK_UPDATES, Session, check_book, client_id, main, refusal, until
 
 SYMBOL = "BTCUSDT"
 
@@ -16,6 +16,7 @@ class Play(Session):
     """Every call that spot and futures name differently has a method of its own below."""
 
     qty = "0.00100"
+    duplicate_code = -2010
 
     async def open(self) -> None:
         rest, stream = self.where["rest"], self.where["stream"]
@@ -84,7 +85,9 @@ class Play(Session):
                     cache = await manager.recv()
                     shape = check_book(cache.get_bids(), cache.get_asks())
                     if n == 0:
-                        needed = snapshots  # a first event that overlaps the snapshot is a gap to it
+                        needed = (
+                            snapshots  # a first event that overlaps the snapshot is a gap to it
+                        )
         finally:
             self.client.get_order_book = read
         assert snapshots == needed, f"{snapshots - needed} gaps in {BOOK_UPDATES} updates"
@@ -149,14 +152,14 @@ class Play(Session):
     def told(self, order_id: int, execution: str) -> dict[str, Any] | None:
         """The private stream's report of an order for one kind of execution, once it is there."""
         for event in self.events:
-            report = event.get("o", event)  # futures wrap the order
-            if event["e"] in ("executionReport", "ORDER_TRADE_UPDATE") and report["i"] == order_id:
-                if report["x"] == execution:
+            if event["e"] in ("executionReport", "ORDER_TRADE_UPDATE"):
+                report = event.get("o", event)  # futures wrap the order
+                if (report["i"], report["x"]) == (order_id, execution):
                     return report
         return None
 
     async def _shown(self, order_id: int, execution: str) -> dict[str, Any]:
-        _ = self.listening
+        self.needs("listening")
         return await until(lambda: self.told(order_id, execution), f"{execution} of {order_id}")
 
     async def place_shown(self) -> str:
@@ -165,7 +168,7 @@ class Play(Session):
         return f"{len(self.events)} events"
 
     async def query_by_client_id(self) -> str:
-        _ = self.order_id
+        self.needs("order_id")
         order = await self.call("get_order", symbol=SYMBOL, origClientOrderId=self.name)
         assert (order["orderId"], order["status"]) == (self.order_id, "NEW"), order
         return order["status"]
@@ -176,16 +179,14 @@ class Play(Session):
         return f"{len(orders)} open"
 
     async def duplicate_id(self) -> str:
-        _ = self.order_id
-        try:
-            await self.call("create_order", **self._limit(self.name))
-        except BinanceAPIException as error:
-            assert error.code in (-2010, -4116), error
-            return str(error)
-        raise AssertionError("the id of an open order was taken twice")
+        self.needs("order_id")
+        again = self.call("create_order", **self._limit(self.name))
+        said = await refusal(again, BinanceAPIException)
+        assert f"code={self.duplicate_code}" in said, said
+        return said
 
     async def cancel(self) -> str:
-        _ = self.order_id
+        self.needs("order_id")
         order = await self.call("cancel_order", symbol=SYMBOL, origClientOrderId=self.name)
         assert order["status"] == "CANCELED", order
         self.cancelled = self.order_id
@@ -225,23 +226,19 @@ class Play(Session):
         return gone["status"]
 
     async def unknown_order(self) -> str:
-        try:
-            await self.call("get_order", symbol=SYMBOL, orderId=987654321)
-        except BinanceAPIException as error:
-            assert error.code == -2013, error
-            return str(error)
-        raise AssertionError("an order that does not exist was found")
+        query = self.call("get_order", symbol=SYMBOL, orderId=987654321)
+        said = await refusal(query, BinanceAPIException)
+        assert "code=-2013" in said, said
+        return said
 
     async def wrong_signature(self) -> str:
         other = AsyncClient(self.where["key"], "x" + self.where["secret"][1:])
         try:
-            await self._account_of(other)
-        except BinanceAPIException as error:
-            assert error.code == -1022, error
-            return str(error)
+            said = await refusal(self._account_of(other), BinanceAPIException)
         finally:
             await other.close_connection()
-        raise AssertionError("a wrong signature was accepted")
+        assert "code=-1022" in said, said
+        return said
 
     async def _account_of(self, client: AsyncClient) -> Any:
         return await client.get_account()

@@ -11,7 +11,7 @@ from outlast.client.connect import connect
 from outlast.client.session import Session
 from outlast.client.settings import Settings
 from outlast.drill.strategy import Strategy
-from outlast.errors import NotSent, OutcomeUnknown, Refused
+from outlast.errors import NotSent, OutcomeUnknown, ReadFailed, Refused
 from outlast.model import Order, OrderRequest, limit, market
 from outlast.wire import Clock
 
@@ -20,7 +20,7 @@ __all__ = ["OutlastTrader", "belief_of", "run"]
 SMALL: Final = Decimal(200)
 """What a small order is worth, in USDT."""
 PAUSE_S: Final = 5.0
-"""After a price that could not be had."""
+"""After a price, or a session, that could not be had."""
 
 
 class OutlastTrader:
@@ -82,25 +82,41 @@ async def run(
     journal: str,
     until_end: asyncio.Event,
 ) -> dict[str, Any]:
-    """Trade until the scenario ends; returns what the bot then believes."""
-    settings = Settings(seed=seed)
-    async with connect(
-        venue,
-        key=key,
-        secret=secret,
-        journal=journal,
-        settings=settings,
-        endpoints={"rest": url},
-        clock=clock,
-    ) as session:
-        trader = OutlastTrader(session, clock)
-        trading = asyncio.ensure_future(strategy(trader))
-        ended = asyncio.create_task(until_end.wait())
-        await asyncio.wait({trading, ended}, return_when=asyncio.FIRST_COMPLETED)
-        await ended
-        trading.cancel()
-        await session.reconcile()
-        return belief_of(session)
+    """Trade until the scenario ends; returns what the bot then believes.
+
+    A session that cannot open is opened again later, as whoever keeps a bot running does.
+    """
+    while True:
+        session = connect(
+            venue,
+            key=key,
+            secret=secret,
+            journal=journal,
+            settings=Settings(seed=seed),
+            endpoints={"rest": url},
+            clock=clock,
+        )
+        try:
+            async with session:
+                return await _trade(strategy, session, clock, until_end)
+        except ReadFailed:
+            if until_end.is_set():
+                raise
+            await clock.sleep(PAUSE_S)
+
+
+async def _trade(
+    strategy: Strategy, session: Session, clock: Clock, until_end: asyncio.Event
+) -> dict[str, Any]:
+    trading = asyncio.ensure_future(strategy(OutlastTrader(session, clock)))
+    ended = asyncio.create_task(until_end.wait())
+    await asyncio.wait({trading, ended}, return_when=asyncio.FIRST_COMPLETED)
+    await ended
+    if trading.done():
+        trading.result()  # a strategy that fell over must not look like one that was done
+    trading.cancel()
+    await session.reconcile()
+    return belief_of(session)
 
 
 def belief_of(session: Session) -> dict[str, Any]:

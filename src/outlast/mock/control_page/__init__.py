@@ -15,6 +15,8 @@ from outlast.mock.http.plans import Answer, HttpMessage
 
 __all__ = ["accepts_html", "page"]
 
+_SCRIPTS = ("words.js", "requests.js", "faults.js", "truth.js", "page.js")
+
 
 def accepts_html(message: HttpMessage) -> bool:
     """Whether the client asks for HTML by its name, as browsers do; `*/*` is no such wish.
@@ -32,8 +34,8 @@ def accepts_html(message: HttpMessage) -> bool:
 @cache
 def page() -> Answer:
     """The page, complete, with headers that keep everything else out of it."""
-    style, script = _text("page.css"), _text("page.js")
-    body = _text("page.html").replace("/* page.css */", style).replace("/* page.js */", script)
+    style, script = _text("page.css"), "\n".join(_text(name) for name in _SCRIPTS)
+    body = _text("page.html").replace("/* style */", style).replace("/* script */", script)
     policy = "; ".join(
         (
             "default-src 'none'",

@@ -138,6 +138,15 @@ class Account:
         if order.request.client_order_id:
             self._namesakes.setdefault(order.request.client_order_id, []).append(order.order_id)
 
+    def rename(self, order: Order, client_order_id: str) -> None:
+        """Let an order be found under another client order id than it has had so far."""
+        before = order.request.client_order_id
+        if client_order_id == before:
+            return
+        if before:
+            self._namesakes[before].remove(order.order_id)
+        self._namesakes.setdefault(client_order_id, []).append(order.order_id)
+
     def named(self, client_order_id: str) -> list[Order]:
         """All orders of this client order id, oldest first."""
         return [self.orders[order_id] for order_id in self._namesakes.get(client_order_id, ())]

@@ -104,6 +104,11 @@ class Engine:
     def accounts(self) -> tuple[str, ...]:
         return tuple(self._floor.accounts)
 
+    @property
+    def next_order_id(self) -> int:
+        """The number that the next order gets."""
+        return self._floor.next_order_id
+
     # -- settings ---------------------------------------------------------------------------
 
     def open_account(
@@ -271,13 +276,20 @@ class Engine:
         qty: Decimal | None = None,
         price: Decimal | None = None,
         stop_price: Decimal | None = None,
+        client_order_id: str | None = None,
     ) -> Order | Rejected:
         """Change a working limit order, or on spot a conditional one that waits.
 
-        None keeps what it has. See `Intake.amend`.
+        None keeps what it has; only a working order can get another client order id. See
+        `Intake.amend`.
         """
         outcome = self._intake.amend(
-            self._account(account), order_id, qty=qty, price=price, stop_price=stop_price
+            self._account(account),
+            order_id,
+            qty=qty,
+            price=price,
+            stop_price=stop_price,
+            client_order_id=client_order_id,
         )
         self._fire_after(outcome)
         return outcome

@@ -166,6 +166,7 @@ class Floor:
         self._change(order, request)
 
     def _change(self, order: Order, request: NewOrder) -> None:
+        self.accounts[order.account].rename(order, request.client_order_id)
         order.request = request
         order.updated_ms = self.now_ms
         self.markets[request.symbol].update_id += 1

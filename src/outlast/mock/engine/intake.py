@@ -91,9 +91,7 @@ class Intake:
         )
         if refusal is not None:
             return refusal
-        if request.client_order_id and any(
-            order.status.is_open for order in account.named(request.client_order_id)
-        ):
+        if _is_taken(account, request.client_order_id):
             return Rejected(RejectReason.DUPLICATE_CLIENT_ID, request.client_order_id)
         if len(account.open_on(request.symbol)) >= market.instrument.max_open_orders:
             return Rejected(
@@ -184,6 +182,7 @@ class Intake:
         qty: Decimal | None,
         price: Decimal | None,
         stop_price: Decimal | None = None,
+        client_order_id: str | None = None,
     ) -> Order | Rejected:
         """Change price or quantity of a working limit order, or a spot order that waits.
 
@@ -194,7 +193,11 @@ class Intake:
         """
         floor = self._floor
         order = account.open.get(order_id)
-        if order is not None and order.request.type.is_conditional and floor.product is Product.SPOT:
+        if (
+            order is not None
+            and order.request.type.is_conditional
+            and floor.product is Product.SPOT
+        ):
             return self._amend_waiting(account, order, qty=qty, price=price, stop_price=stop_price)
         if order is None or order.request.type is not OrderType.LIMIT:
             return Rejected(RejectReason.UNKNOWN_ORDER, str(order_id))
@@ -203,6 +206,7 @@ class Intake:
             old,
             qty=old.qty if qty is None else qty,
             price=old.price if price is None else price,
+            client_order_id=old.client_order_id if client_order_id is None else client_order_id,
         )
         refusal = self._amend_refusal(order, new)
         if refusal is not None:
@@ -261,6 +265,10 @@ class Intake:
             return refusal
         if new == order.request:
             return Rejected(RejectReason.NOT_MODIFIED)
+        if new.client_order_id != order.request.client_order_id and _is_taken(
+            floor.accounts[order.account], new.client_order_id
+        ):
+            return Rejected(RejectReason.DUPLICATE_CLIENT_ID, new.client_order_id)
         refusal = filters.refusal(
             new, market.instrument, reference=floor.reference(market), now_ms=floor.now_ms
         )
@@ -351,6 +359,13 @@ class Intake:
         """What conditional orders look at: the last trade, or the market while none are made."""
         market = self._floor.markets[symbol]
         return market.last if admission.matches(self._floor.knobs) else market.mid
+
+
+def _is_taken(account: Account, client_order_id: str) -> bool:
+    """Whether an open order has this client order id."""
+    if not client_order_id:
+        return False
+    return any(order.status.is_open for order in account.named(client_order_id))
 
 
 def _short_of(account: Account, asset: str, amount: Decimal) -> Rejected | None:

@@ -15,7 +15,7 @@ from typing import Protocol, cast
 
 import h11
 
-from outlast.mock.http.plans import Answer, HttpMessage, ReplyPlan
+from outlast.mock.http.plans import Answer, HttpMessage, ReplyPlan, Switched, Upgrade
 from outlast.mock.http.sender import Sender
 
 __all__ = ["App", "HttpConnection", "HttpLimits"]
@@ -82,6 +82,7 @@ class HttpConnection(asyncio.Protocol):
         self._begun = False  # some of the next request has arrived
         self._waiting_bytes = 0  # arrived while another request is being served
         self._reading = True
+        self._switched: Switched | None = None  # it speaks WebSocket now
         self._lingering = False  # turned away; what still arrives is thrown away
 
     @property
@@ -109,6 +110,8 @@ class HttpConnection(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
         self._transport = None
+        if self._switched is not None:
+            self._switched.connection_lost()
         self._owner.left(self)
 
     def eof_received(self) -> bool:
@@ -123,6 +126,9 @@ class HttpConnection(asyncio.Protocol):
         self._sender.resume()
 
     def data_received(self, data: bytes) -> None:
+        if self._switched is not None:
+            self._switched.data_received(data)
+            return
         if self._lingering or self._transport is None or self._transport.is_closing():
             return
         self._http.receive_data(data)
@@ -224,6 +230,9 @@ class HttpConnection(asyncio.Protocol):
         try:
             try:
                 plan = await self._owner.app(message)
+                if plan.upgrade is not None:
+                    self._switch(plan.upgrade)
+                    return
                 assert self._sender is not None
                 head_only = message.method == "HEAD"
                 whole = await self._sender.carry_out(plan, head_only=head_only)
@@ -238,6 +247,15 @@ class HttpConnection(asyncio.Protocol):
                 plan.delivered(whole)
         self._task = None
         self._next_request()
+
+    def _switch(self, upgrade: Upgrade) -> None:
+        """Give the connection away; from here on it only passes on what happens to it."""
+        transport = self._transport
+        assert transport is not None, "a lost connection's request is cancelled"
+        self._task = None
+        self._switched = upgrade(transport, self._http.trailing_data[0])
+        if not self._reading and not transport.is_closing():
+            transport.resume_reading()
 
     async def _apologise(self) -> None:
         if self._sender is not None and self._http.our_state is h11.SEND_RESPONSE:

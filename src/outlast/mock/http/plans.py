@@ -7,9 +7,11 @@ of the event loop's clock.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol
 
 __all__ = [
     "Answer",
@@ -22,7 +24,9 @@ __all__ = [
     "ReplyPlan",
     "Reset",
     "ResetAt",
+    "Switched",
     "Truncate",
+    "Upgrade",
 ]
 
 
@@ -123,6 +127,18 @@ class Truncate:
     share: float
 
 
+class Switched(Protocol):
+    """What a connection is once it speaks something else than HTTP."""
+
+    def data_received(self, data: bytes) -> None: ...
+
+    def connection_lost(self) -> None: ...
+
+
+Upgrade = Callable[[asyncio.Transport, bytes], Switched]
+"""Takes over a connection: its transport, and the bytes that came behind the request. It answers
+the request itself."""
+
 Delivery = Deliver | Hang | Reset | Refuse | Dribble | Truncate
 
 
@@ -136,6 +152,8 @@ class ReplyPlan:
     """Waited before the first byte, the connection staying open."""
     close: bool = False
     """Close the connection after a whole answer, although the client would keep it."""
+    upgrade: Upgrade | None = None
+    """Instead of all that: switch protocols."""
     delivered: Callable[[bool], None] | None = None
     """Called once: True when the last byte of a whole answer was handed to the network while the
     client was still there, False in every other case."""

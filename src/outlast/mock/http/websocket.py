@@ -68,9 +68,7 @@ class WebSocketLink:
     @property
     def is_open(self) -> bool:
         return (
-            self._accepted
-            and self._frames.state is State.OPEN
-            and not self._transport.is_closing()
+            self._accepted and self._frames.state is State.OPEN and not self._transport.is_closing()
         )
 
     @property

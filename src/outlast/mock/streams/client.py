@@ -72,8 +72,9 @@ class Subscription:
     def end(self) -> None:
         self._outlet.close()
 
-    def release_held(self, most: int) -> int:
-        return self._outlet.release_held(most)
+    @property
+    def brought_back(self) -> int:
+        return self._outlet.brought_back
 
     # -- for its outlet ---------------------------------------------------------------------------
 
@@ -387,14 +388,11 @@ class Client:
         self.sockets.soon(lambda: self._burst(rule, fault.count))
 
     def _burst(self, rule: str, count: int) -> None:
-        """Held-back messages first; then what the dialect can still make, evenly."""
+        """After the held-back messages: what the dialect can still make, evenly."""
         chosen = [s for s in self._subscriptions.values() if s.rule == rule]
-        left = count
-        for subscription in chosen:
-            left -= subscription.release_held(left)
+        left = count - sum(s.brought_back for s in chosen)
         for index, subscription in enumerate(chosen):
             share = -(-left // (len(chosen) - index))
             for update in self.sockets.backlog(subscription, share):
                 self.deliver(update)
                 left -= 1
-

@@ -71,6 +71,8 @@ class Outlet:
         self._alarm: Alarm | None = None
         self._held: deque[Update] = deque()
         self._swapped: Update | None = None
+        self.brought_back = 0
+        """How many muted messages the burst now in force has brought back."""
 
     @property
     def fault(self) -> StreamFault | None:
@@ -90,7 +92,10 @@ class Outlet:
             self._release_late()
         if before == "reorder" and self._swapped is not None:
             self._swap_back()
-        if before == "mute" and after not in ("mute", "burst_on_resume"):
+        self.brought_back = 0
+        if fault is not None and fault.kind == "burst_on_resume":
+            self._release_held(fault.count)
+        elif after != "mute":
             self._drop_held()
 
     def close(self) -> None:
@@ -130,18 +135,17 @@ class Outlet:
             case _:
                 self._around.forward(update)
 
-    def release_held(self, most: int) -> int:
-        """Send what `mute` has held back, the newest `most`; how many that were."""
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _release_held(self, most: int) -> None:
+        """Send what `mute` has held back, the newest `most`."""
         while len(self._held) > most:
             self._around.room_for(-len(self._held.popleft().text))
-        count = len(self._held)
+        self.brought_back = len(self._held)
         while self._held:
             update = self._held.popleft()
             self._around.room_for(-len(update.text))
             self._around.forward(update)
-        return count
-
-    # -- inside -----------------------------------------------------------------------------------
 
     def _drawn(self, fault: StreamFault) -> bool:
         return self._around.chance(fault.kind, self._number) < fault.share

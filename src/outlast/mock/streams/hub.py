@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from outlast.mock.truth import Truth
     from outlast.mock.venues.streams import Feed, Plug, StreamDialect, Update
 
-__all__ = ["Sockets"]
+__all__ = ["Sockets", "brings_back"]
 
 logger = logging.getLogger("outlast.mock.streams")
 
@@ -56,8 +56,8 @@ _ALL_BYTES_MAX: Final = 64 * 1024 * 1024
 _CLIENT_BYTES_MAX: Final = 4 * 1024 * 1024
 _CLIENT_BYTES_MIN: Final = 128 * 1024
 
-Serve = Callable[[Call, str], Awaitable[ReplyPlan]]
-"""The venue's pipeline for one call of an address."""
+Serve = Callable[[Call], Awaitable[ReplyPlan]]
+"""The venue's pipeline for one call; its message says where it comes from."""
 
 
 @dataclass(slots=True)
@@ -89,7 +89,6 @@ class Sockets:
         self._truth, self._limiter, self._serve = truth, limiter, serve
         self.keeps_held = keeps_held
         """Whether muted messages may ever be brought back, so that they must be kept."""
-        self.books: BookFeed = _books_of(streams, stage.engine)
         self._clients: dict[int, Client] = {}
         self._topics: dict[str, dict[int, Subscription]] = {}
         self._tickers: list[_Ticker] = []
@@ -104,6 +103,11 @@ class Sockets:
     @property
     def engine(self) -> Engine:
         return self._stage.engine
+
+    @property
+    def books(self) -> BookFeed:
+        """Every symbol's book; REST reads it too."""
+        return self._stage.books
 
     @property
     def keys(self) -> KeyRing:
@@ -371,7 +375,7 @@ class Sockets:
         plan: ReplyPlan | None = None
         whole = False
         try:
-            plan = await self._serve(call, client.ip)
+            plan = await self._serve(call)
             whole = await self._carry_out(client, plan, frame)
         except asyncio.CancelledError:
             raise
@@ -439,10 +443,6 @@ _PARTLY: Final = (Dribble, Truncate, Reset)
 def brings_back(rule: FaultRule) -> bool:
     """Whether a rule delivers what an earlier one has muted."""
     return rule.stream is not None and rule.stream.kind == "burst_on_resume"
-
-
-def _books_of(streams: StreamDialect, engine: Engine) -> BookFeed:
-    return BookFeed(engine)
 
 
 def _on_the_wire(answer: WireAnswer) -> Answer:

@@ -24,6 +24,7 @@ from outlast.mock.records import CreateFacts, Told
 if TYPE_CHECKING:
     from outlast.mock.engine.engine import Engine
     from outlast.mock.scenario.model import Reply
+    from outlast.mock.venues.streams import StreamDialect
     from outlast.mock.view import VenueView
 
 __all__ = [
@@ -101,9 +102,14 @@ class WireAnswer:
     """Client order ids that the body says do not exist."""
     limited: str | None = None
     """`429` or `418` when a counter that the dialect keeps itself (per pair, per key) decided."""
+    hangs_s: float | None = None
+    """Never answer, and close after so long: an alias that is a silence at this venue."""
     pictures: tuple[str, ...] = ()
     """What the body shows as a whole: `open_orders`, `positions`, `balances`. Empty: told by the
     endpoint class and the path."""
+
+    weightless: bool = False
+    """It costs no request weight after all (Binance spot: orders and cancels that succeed)."""
 
     def with_headers(self, *headers: tuple[str, str]) -> WireAnswer:
         """The same answer with `headers` added."""
@@ -133,6 +139,10 @@ class Dialect(Protocol):
     @property
     def windows(self) -> tuple[LimitWindow, ...]:
         """The venue's documented counters; the scenario's `factor` is applied by the limiter."""
+
+    @property
+    def streams(self) -> StreamDialect | None:
+        """The venue's sockets (`venues/streams.py`); None: it serves none."""
 
     def attach(self, engine: Engine) -> None:
         """The engine behind this venue, once, before anything happens: to listen to it."""

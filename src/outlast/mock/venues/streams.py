@@ -25,7 +25,8 @@ A dialect in ten lines::
             if change is not None:
                 self.sockets.publish("book:BTCUSD", lambda sub: Update(render(change)))
 
-What to know:
+(`Sockets`, `Client` and `Subscription` are in `mock/streams/hub.py` and `client.py`; import them
+for type checking only.) What to know:
 
 - A *topic* is a name of the dialect's own: who subscribes to the same topic is published to
   together. `channel` is what scenarios call it (`where: {channel: …}`, `mute: {channels: …}`):
@@ -67,13 +68,10 @@ __all__ = [
     "BookDiff",
     "BookFeed",
     "BookState",
-    "Client",
     "Feed",
     "Plug",
     "SocketRules",
-    "Sockets",
     "StreamDialect",
-    "Subscription",
     "Update",
 ]
 

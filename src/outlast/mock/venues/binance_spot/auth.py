@@ -90,10 +90,10 @@ def check_clock(params: SpotParams, key: str, clocks: ClientClocks, now_ms: int)
         raise refusal
 
 
-def check_signature(params: SpotParams, secret: str, payload: bytes) -> None:
-    """Refuse with -1022 what was not signed with this secret; hex in any case."""
+def check_signature(params: SpotParams, account: Account, payload: bytes) -> None:
+    """Refuse with -1022 what was not signed with the key's secret; hex in any case."""
     given = params.need("signature")
-    expected = hmac_hex(secret, payload)
+    expected = hmac_hex(account.secret, payload)
     if not hmac.compare_digest(given.lower().encode(), expected.encode()):
         raise SpotRefusal(-1022)
 

@@ -47,21 +47,21 @@ def type_word(request: NewOrder) -> str:
     return "LIMIT_MAKER" if request.post_only else _TYPES[request.type]
 
 
-def ack(order: SpotOrder, at_ms: int) -> dict[str, object]:
+def ack(order: SpotOrder) -> dict[str, object]:
     """Write the shortest answer to a new order. It has no status: look for it elsewhere."""
     return {
         "symbol": order.first.request.symbol,
         "orderId": order.order_id,
         "orderListId": -1,
         "clientOrderId": order.client_id,
-        "transactTime": at_ms,
+        "transactTime": order.last.updated_ms,
     }
 
 
-def result(order: SpotOrder, note: Note, at_ms: int) -> dict[str, object]:
+def result(order: SpotOrder, note: Note) -> dict[str, object]:
     """Write the answer to a new order with its state."""
     return (
-        ack(order, at_ms)
+        ack(order)
         | _state(order, note)
         | _extras(order, note)
         | {
@@ -71,7 +71,7 @@ def result(order: SpotOrder, note: Note, at_ms: int) -> dict[str, object]:
     )
 
 
-def full(order: SpotOrder, note: Note, at_ms: int) -> dict[str, object]:
+def full(order: SpotOrder, note: Note) -> dict[str, object]:
     """Write the answer to a new order with its state and fills."""
     fills = [
         {
@@ -83,10 +83,10 @@ def full(order: SpotOrder, note: Note, at_ms: int) -> dict[str, object]:
         }
         for execution in order.fills
     ]
-    return result(order, note, at_ms) | {"fills": fills}
+    return result(order, note) | {"fills": fills}
 
 
-def cancelled(order: SpotOrder, note: Note, cancel_id: str, at_ms: int) -> dict[str, object]:
+def cancelled(order: SpotOrder, note: Note, cancel_id: str) -> dict[str, object]:
     """Write the answer to a cancel: `clientOrderId` is the cancel's own id."""
     return (
         {
@@ -95,7 +95,7 @@ def cancelled(order: SpotOrder, note: Note, cancel_id: str, at_ms: int) -> dict[
             "orderId": order.order_id,
             "orderListId": -1,
             "clientOrderId": cancel_id,
-            "transactTime": at_ms,
+            "transactTime": order.last.updated_ms,
         }
         | _state(order, note)
         | _extras(order, note)

@@ -7,11 +7,14 @@ for `/sapi`, which has a weight pool of its own that the mock does not count.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
+from outlast.mock.keys import Account
 from outlast.mock.venues.binance_um.routes import Route, Security
+from outlast.mock.venues.dialect import Call
 
-__all__ = ["ROUTES", "Route", "Security", "find"]
+__all__ = ["ROUTES", "Route", "Security", "SocketCall", "find", "route_of"]
 
 _N, _K, _S = Security.NONE, Security.KEY, Security.SIGNED
 
@@ -87,3 +90,23 @@ _BY_PATH: Final[Mapping[tuple[str, str], Route]] = {
 def find(method: str, path: str) -> Route | None:
     """Give the route of a request, or None when the venue has no such path or method."""
     return _BY_PATH.get((method, path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketCall(Call):
+    """A call that came over the WebSocket API."""
+
+    route: Route
+    session: Account | None = None
+    """Who has logged on to the connection, when the request itself carries no key."""
+    microseconds: bool = False
+    """Whether the connection was opened with `timeUnit=MICROSECOND`."""
+
+
+def route_of(call: Call) -> Route:
+    """Give the route of a call of either door."""
+    if isinstance(call, SocketCall):
+        return call.route
+    route = find(call.message.method, call.message.path)
+    assert route is not None, f"{call.name} was not routed here"
+    return route

@@ -64,7 +64,7 @@ class Ticket:
     request: NewOrder
     response: str
     """`ACK`, `RESULT` or `FULL`."""
-    note: Note = Note()
+    note: Note
 
 
 @dataclass(frozen=True, slots=True)

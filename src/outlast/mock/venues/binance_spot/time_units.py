@@ -37,6 +37,7 @@ _STREAM_INSTANTS: Final[dict[str, frozenset[str]]] = {
     "serverShutdown": frozenset("E"),
 }
 
+
 def wants_microseconds(value: str) -> bool:
     """Read a time unit: `MILLISECOND` is the default, another word is refused (-1194)."""
     match value.upper():

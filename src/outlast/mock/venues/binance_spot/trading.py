@@ -109,11 +109,11 @@ class Trading:
         shown = spot_orders.reported(q.engine, order)
         match ticket.response:
             case "ACK":
-                body = order_views.ack(shown, q.now_ms)
+                body = order_views.ack(shown)
             case "RESULT":
-                body = order_views.result(shown, ticket.note, q.now_ms)
+                body = order_views.result(shown, ticket.note)
             case _:
-                body = order_views.full(shown, ticket.note, q.now_ms)
+                body = order_views.full(shown, ticket.note)
         return body, order_id
 
     @staticmethod
@@ -185,7 +185,7 @@ class Trading:
             del self._notes.cancel_ids[first.order_id]
             raise
         shown = spot_orders.reported(q.engine, order)
-        return order_views.cancelled(shown, self._notes.of(shown.order_id), cancel_id, q.now_ms)
+        return order_views.cancelled(shown, self._notes.of(shown.order_id), cancel_id)
 
     # -- cancel and place -------------------------------------------------------------------
 
@@ -342,9 +342,9 @@ def named(
     order = spot_orders.find(q.engine, q.account, symbol, order_id, client_id)
     if order is None:
         raise SpotRefusal(missing)
-    if order_id is not None and client_id is not None:
-        if spot_orders.reported(q.engine, order).client_id != client_id:
-            raise SpotRefusal(-2039)
+    both = order_id is not None and client_id is not None
+    if both and spot_orders.reported(q.engine, order).client_id != client_id:
+        raise SpotRefusal(-2039)
     return order
 
 

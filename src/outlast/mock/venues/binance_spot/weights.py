@@ -2,7 +2,9 @@
 
 Source: Binance spot API docs, rest-api.md ("LIMITS", the weight of each endpoint) and its change
 log of 2026-03-27: from 2026-04-02 on, placing and cancelling weigh nothing when they succeed, and
-RAW_REQUESTS is 300,000 in five minutes. The ORDERS limits are those of a recorded exchangeInfo.
+RAW_REQUESTS is 300,000 in five minutes; faqs/order_count_decrement.md: the order counters count
+unfilled orders, a first fill gives 1 back to a taker and 5 to a maker. The ORDERS limits are those
+of a recorded exchangeInfo.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from outlast.mock.limits import Charge, LimitKind, LimitWindow, Usage
-from outlast.mock.venues.binance_spot.routes import Route, find
+from outlast.mock.venues.binance_spot.routes import Route, route_of
 from outlast.mock.venues.dialect import Call, WireAnswer
 
 __all__ = [
@@ -28,8 +30,17 @@ __all__ = [
 
 WINDOWS: Final[tuple[LimitWindow, ...]] = (
     LimitWindow(name="1M", kind=LimitKind.WEIGHT, interval_s=60, limit=6000),
-    LimitWindow(name="10S", kind=LimitKind.ORDERS, interval_s=10, limit=100),
-    LimitWindow(name="1D", kind=LimitKind.ORDERS, interval_s=86_400, limit=200_000),
+    LimitWindow(
+        name="10S", kind=LimitKind.ORDERS, interval_s=10, limit=100, taker_back=1, maker_back=5
+    ),
+    LimitWindow(
+        name="1D",
+        kind=LimitKind.ORDERS,
+        interval_s=86_400,
+        limit=200_000,
+        taker_back=1,
+        maker_back=5,
+    ),
     LimitWindow(name="5M", kind=LimitKind.RAW, interval_s=300, limit=300_000),
 )
 
@@ -51,9 +62,9 @@ _TYPES: Final[Mapping[LimitKind, str]] = {
 
 def charge(call: Call | None) -> Charge:
     """Give the cost of one request; a path that the venue does not have costs 1."""
-    route = None if call is None else find(call.message.method, call.message.path)
-    if call is None or route is None:
+    if call is None:
         return Charge(weight=1)
+    route = route_of(call)
     return Charge(weight=weigh(route, call.params), orders=route.orders)
 
 

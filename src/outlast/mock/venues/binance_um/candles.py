@@ -18,7 +18,7 @@ from outlast.mock.venues.binance_um.ledger import MINUTE_MS, Bar, Ledger
 from outlast.mock.venues.binance_um.order_views import price_places
 from outlast.mock.venues.binance_um.questions import Given, Question
 
-__all__ = ["klines", "ticker_24hr"]
+__all__ = ["INTERVALS", "bar_at", "closes_ms", "klines", "rolling_day", "ticker_24hr"]
 
 _HOUR_MS: Final = 60 * MINUTE_MS
 _DAY_MS: Final = 24 * _HOUR_MS
@@ -43,6 +43,8 @@ _LENGTHS: Final[Mapping[str, int]] = {
     "1w": _WEEK_MS,
 }
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+INTERVALS: Final = frozenset({*_LENGTHS, _MONTH})
 
 
 def klines(q: Question, ledger: Ledger) -> Given:
@@ -71,6 +73,22 @@ def klines(q: Question, ledger: Ledger) -> Given:
     chosen = starts[:limit] if since_ms is not None else starts[-limit:]
     bars = _bars(ledger, instrument.symbol, chosen, after)
     return Given([_row(bar, after(bar.start_ms) - 1, instrument) for bar in bars])
+
+
+def bar_at(ledger: Ledger, symbol: str, interval: str, at_ms: int, last: Decimal) -> Bar:
+    """Give the bar that an instant lies in, as far as it has come; `last` stands in for a trade."""
+    start, after = _calendar(interval)
+    opens_ms = start(at_ms)
+    bar = Bar.still(opens_ms, ledger.close_before(symbol, opens_ms) or last)
+    for minute in ledger.minutes(symbol, opens_ms):
+        if minute.start_ms < after(opens_ms):
+            bar.join(minute)
+    return bar
+
+
+def closes_ms(interval: str, opens_ms: int) -> int:
+    """Give the last millisecond of a bar."""
+    return _calendar(interval)[1](opens_ms) - 1
 
 
 def _bars(ledger: Ledger, symbol: str, starts: list[int], after: Callable[[int], int]) -> list[Bar]:
@@ -134,14 +152,20 @@ def ticker_24hr(q: Question, ledger: Ledger) -> Given:
     return Given(rows[0] if "symbol" in q.params else rows)
 
 
-def _day(q: Question, ledger: Ledger, instrument: Instrument) -> dict[str, object]:
-    symbol, now_ms = instrument.symbol, q.engine.now_ms
-    price, qty = price_places(instrument), decimals(instrument.qty_step)
+def rolling_day(ledger: Ledger, symbol: str, now_ms: int, last: Decimal) -> Bar:
+    """Give the last 24 hours as one bar; they begin with a whole minute."""
     opens_ms = (now_ms - _DAY_MS) // MINUTE_MS * MINUTE_MS + MINUTE_MS
-    last = q.engine.last_price(symbol)
     day = Bar.still(opens_ms, ledger.close_before(symbol, opens_ms) or last)
     for minute in ledger.minutes(symbol, opens_ms):
         day.join(minute)
+    return day
+
+
+def _day(q: Question, ledger: Ledger, instrument: Instrument) -> dict[str, object]:
+    symbol, now_ms = instrument.symbol, q.engine.now_ms
+    price, qty = price_places(instrument), decimals(instrument.qty_step)
+    last = q.engine.last_price(symbol)
+    day = rolling_day(ledger, symbol, now_ms, last)
     change = last - day.open
     average = day.quote / day.qty if day.qty else Decimal(0)
     return {
@@ -156,7 +180,7 @@ def _day(q: Question, ledger: Ledger, instrument: Instrument) -> dict[str, objec
         "lowPrice": fixed(day.low, price),
         "volume": fixed(day.qty, qty),
         "quoteVolume": fixed(day.quote, 2),
-        "openTime": opens_ms,
+        "openTime": day.start_ms,
         "closeTime": now_ms,
         "firstId": day.first_id,
         "lastId": day.last_id,

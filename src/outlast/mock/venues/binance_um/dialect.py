@@ -32,6 +32,7 @@ from outlast.mock.venues.dialect import Call, WireAnswer
 
 if TYPE_CHECKING:
     from outlast.mock.scenario.model import Reply
+    from outlast.mock.venues.streams import StreamDialect
     from outlast.mock.view import VenueView
 
 __all__ = ["BinanceUmDialect"]
@@ -118,6 +119,10 @@ class BinanceUmDialect:
     @property
     def product(self) -> Product:
         return Product.UM
+
+    @property
+    def streams(self) -> StreamDialect | None:
+        return None
 
     @property
     def windows(self) -> tuple[LimitWindow, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
+from outlast.mock.engine.engine import Engine
 from outlast.mock.engine.model import EngineMode, Instrument, Side
 from outlast.mock.engine.views import Level, PublicTrade
 from outlast.mock.limits import LimitKind
@@ -20,7 +21,7 @@ from outlast.mock.venues.binance_um.order_views import price_places
 from outlast.mock.venues.binance_um.questions import Given, Question
 from outlast.mock.venues.binance_um.weights import rate_limits
 
-__all__ = ["FUNDING_EVERY_MS", "Market"]
+__all__ = ["FUNDING_EVERY_MS", "Market", "level_rows", "premium", "symbol_status"]
 
 FUNDING_EVERY_MS: Final = 8 * 3_600_000
 _INTEREST: Final = Decimal("0.0001")
@@ -70,7 +71,7 @@ class Market:
 
     def exchange_info(self, q: Question) -> Given:
         instruments = list(q.engine.instruments.values())
-        status = _STATUSES.get(q.engine.knobs.mode, "TRADING")
+        status = symbol_status(q.engine)
         return Given(
             {
                 "timezone": "UTC",
@@ -93,14 +94,14 @@ class Market:
         limit = q.params.whole("limit")
         if limit is not None and limit not in _DEPTHS:
             raise VenueRefusal(-4021, f"{limit} is not valid depth limit.")
-        book = q.engine.book(instrument.symbol, limit or 500)
+        book, most = q.view.books.now(instrument.symbol), limit or 500
         return Given(
             {
                 "lastUpdateId": book.update_id,
                 "E": q.now_ms,
                 "T": book.at_ms,
-                "bids": _levels(book.bids, instrument),
-                "asks": _levels(book.asks, instrument),
+                "bids": level_rows(book.bids[:most], instrument),
+                "asks": level_rows(book.asks[:most], instrument),
             }
         )
 
@@ -168,7 +169,10 @@ class Market:
         return _one_or_all(q, [_touch(q, instrument) for instrument in q.instruments()])
 
     def premium_index(self, q: Question) -> Given:
-        return _one_or_all(q, [self._premium(q, instrument) for instrument in q.instruments()])
+        return _one_or_all(q, [
+            {**premium(q.engine, self._ledger, instrument.symbol), "time": q.now_ms}
+            for instrument in q.instruments()
+        ])
 
     def funding_rate(self, q: Question) -> Given:
         """List past fundings, oldest first."""
@@ -188,25 +192,31 @@ class Market:
         ]
         return Given(rows[:limit] if since_ms is not None else rows[-limit:])
 
-    def _premium(self, q: Question, instrument: Instrument) -> dict[str, object]:
-        symbol = instrument.symbol
-        index = q.engine.index_price(symbol)
-        fundings = self._ledger.fundings(symbol)
-        rate = fundings[-1].rate if fundings else _INTEREST
-        next_ms = q.engine.now_ms // FUNDING_EVERY_MS * FUNDING_EVERY_MS + FUNDING_EVERY_MS
-        return {
-            "symbol": symbol,
-            "markPrice": fixed(q.engine.mark_price(symbol)),
-            "indexPrice": fixed(index),
-            "estimatedSettlePrice": fixed(index),
-            "lastFundingRate": fixed(rate),
-            "interestRate": fixed(_INTEREST),
-            "nextFundingTime": next_ms,
-            "time": q.now_ms,
-        }
 
 
 _WHOLE_TAPE: Final = 1_000_000
+
+
+def premium(engine: Engine, ledger: Ledger, symbol: str) -> dict[str, object]:
+    """Write mark, index and funding of a symbol as `GET premiumIndex` does, without its time."""
+    index = engine.index_price(symbol)
+    fundings = ledger.fundings(symbol)
+    rate = fundings[-1].rate if fundings else _INTEREST
+    next_ms = engine.now_ms // FUNDING_EVERY_MS * FUNDING_EVERY_MS + FUNDING_EVERY_MS
+    return {
+        "symbol": symbol,
+        "markPrice": fixed(engine.mark_price(symbol)),
+        "indexPrice": fixed(index),
+        "estimatedSettlePrice": fixed(index),
+        "lastFundingRate": fixed(rate),
+        "interestRate": fixed(_INTEREST),
+        "nextFundingTime": next_ms,
+    }
+
+
+def symbol_status(engine: Engine) -> str:
+    """Give what `exchangeInfo` and `contractInfo` say of every symbol now."""
+    return _STATUSES.get(engine.knobs.mode, "TRADING")
 
 
 def _one_or_all(q: Question, rows: list[dict[str, object]]) -> Given:
@@ -275,7 +285,7 @@ def _symbol(instrument: Instrument, status: str) -> dict[str, object]:
     }
 
 
-def _levels(levels: Sequence[Level], instrument: Instrument) -> list[list[str]]:
+def level_rows(levels: Sequence[Level], instrument: Instrument) -> list[list[str]]:
     price, qty = price_places(instrument), decimals(instrument.qty_step)
     return [[fixed(level.price, price), fixed(level.qty, qty)] for level in levels]
 
@@ -304,9 +314,9 @@ def _aggregate(trade: PublicTrade, instrument: Instrument) -> dict[str, object]:
 
 
 def _touch(q: Question, instrument: Instrument) -> dict[str, object]:
-    book = q.engine.book(instrument.symbol, 1)
+    book = q.view.books.now(instrument.symbol)
     empty = (Level(Decimal(0), Decimal(0)),)
-    (bid,), (ask,) = (_levels(side or empty, instrument) for side in (book.bids, book.asks))
+    (bid,), (ask,) = (level_rows(side[:1] or empty, instrument) for side in (book.bids, book.asks))
     return {
         "symbol": instrument.symbol,
         "bidPrice": bid[0],

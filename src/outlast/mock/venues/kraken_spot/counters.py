@@ -84,9 +84,9 @@ WORK: Final[Mapping[str, Work]] = {
     "edit": Work(1, (6, 5, 4, 2, 1, 0)),
     "cancel": Work(0, (8, 6, 5, 4, 2, 1)),
     "cancel_all": Work(1),
-    "deadman": Work(1),
 }
-"""cancel_all and deadman: as the venue's own SDK assumes; the page does not list them."""
+"""cancel_all: per pair, as the venue's own SDK assumes; the page does not list it. Nor does it list
+the dead man's switch, which belongs to no pair: it is free."""
 
 
 class TradingCounters:

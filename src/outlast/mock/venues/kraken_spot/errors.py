@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from outlast.mock.engine.model import EngineMode, Rejected, RejectReason
-from outlast.mock.records import Told
 from outlast.mock.venues.kraken_spot.figures import places
 from outlast.mock.venues.kraken_spot.symbols import Pair
 
@@ -23,6 +22,7 @@ __all__ = [
     "INVALID_ORDER",
     "INVALID_SIGNATURE",
     "LOCKOUT",
+    "NO_POSITION",
     "ORDER_RATE",
     "POST_ONLY",
     "RATE",
@@ -51,6 +51,7 @@ ORDER_RATE: Final = "EOrder:Rate limit exceeded"
 UNKNOWN_PAIR: Final = "EQuery:Unknown asset pair"
 UNKNOWN_ORDER: Final = "EOrder:Unknown order"
 INVALID_ORDER: Final = "EOrder:Invalid order"
+NO_POSITION: Final = "EOrder:Reduce only:No position exists"
 POST_ONLY: Final = "EOrder:Post only order"
 
 
@@ -63,7 +64,6 @@ class VenueRefusal(Exception):
         *,
         limited: str | None = None,
         absent: tuple[str, ...] = (),
-        told: Told = Told.REFUSED,
     ) -> None:
         super().__init__(text)
         self.text = text
@@ -71,7 +71,6 @@ class VenueRefusal(Exception):
         """`429` when a counter of the venue's own is full, `418` when it locks the key out."""
         self.absent = absent
         """Client order ids that the refusal says do not exist."""
-        self.told = told
 
 
 def invalid(field: str) -> VenueRefusal:
@@ -88,7 +87,7 @@ _TEXTS: Final[Mapping[RejectReason, str]] = {
     RejectReason.DUPLICATE_CLIENT_ID: "EGeneral:Invalid arguments:cl_ord_id not unique",
     RejectReason.INSUFFICIENT_BALANCE: "EOrder:Insufficient funds",
     RejectReason.INSUFFICIENT_MARGIN: "EOrder:Insufficient margin",
-    RejectReason.REDUCE_ONLY_REJECTED: "EOrder:Reduce only:No position exists",
+    RejectReason.REDUCE_ONLY_REJECTED: NO_POSITION,
     RejectReason.REDUCE_ONLY_WOULD_FLIP: "EOrder:Reduce only:Position is closed",
     RejectReason.POST_ONLY_WOULD_TAKE: POST_ONLY,
     RejectReason.FOK_UNFILLABLE: INVALID_ORDER,
@@ -129,8 +128,7 @@ def refusal_of(rejected: Rejected, pair: Pair) -> VenueRefusal:
         case RejectReason.QTY_STEP:
             decimals = places(pair.instrument.qty_step)
             return VenueRefusal(
-                "EGeneral:Invalid arguments:volume can only be specified up to "
-                f"{decimals} decimals"
+                f"EGeneral:Invalid arguments:volume can only be specified up to {decimals} decimals"
             )
         case RejectReason.QTY_ABOVE_MAX:
             return VenueRefusal("EGeneral:Invalid arguments:volume maximum exceeded")

@@ -252,13 +252,12 @@ class OrderLog:
         last = orders[-1]
         told = self.engine.reported(last)
         until_ms = self.engine.now_ms if cutoff_ms is None else cutoff_ms
-        fills = tuple(
-            fill for order in orders for fill in order.executions if fill.visible_ms <= until_ms
-        )
+        made = [fill for order in orders for fill in order.executions]
+        fills = tuple(fill for fill in made if fill.visible_ms <= until_ms)
         status, reason = _status(entry, told)
-        if cutoff_ms is not None and status not in ("pending", "open"):
-            if told.updated_ms > cutoff_ms or len(fills) < len(last.executions):
-                status, reason = "open", None
+        ended = status not in ("pending", "open")
+        if ended and (told.updated_ms > until_ms or len(fills) < len(made)):
+            status, reason = "open", None  # the history does not know of the end yet
         return OrderState(
             entry=entry,
             request=self._described(orders),
@@ -353,4 +352,3 @@ def _status(entry: Entry, told: OrderSnapshot) -> tuple[str, str | None]:
         return "open", None  # its next life has not been reported yet
     reason = reason_of("edit" if entry.replaced else told.end_reason)
     return ("expired" if told.end_reason == "gtd" else "canceled"), reason
-

@@ -16,6 +16,7 @@ from outlast.mock.engine.model import NewOrder, OrderType, Side, StpMode, TimeIn
 from outlast.mock.engine.views import BookSnapshot
 from outlast.mock.venues.kraken_spot.errors import (
     INVALID_ORDER,
+    NO_POSITION,
     UNKNOWN_PAIR,
     VenueRefusal,
     invalid,
@@ -293,7 +294,7 @@ def _no_margin(params: Params) -> None:
             raise invalid("leverage")
         raise VenueRefusal("EOrder:Cannot open position")
     if params.flag("reduce_only"):
-        raise VenueRefusal("EOrder:Reduce only:No position exists")
+        raise VenueRefusal(NO_POSITION)
     if any(name in params for name in ("close[ordertype]", "close")):
         raise VenueRefusal(INVALID_ORDER)
 

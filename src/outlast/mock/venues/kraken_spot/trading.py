@@ -164,14 +164,12 @@ class Trading:
             raise invalid("order_qty")
         order = self._working(q, entry)
         if order is None:
-            raise VenueRefusal(UNKNOWN_ORDER, absent=_named(entry))
+            raise VenueRefusal(UNKNOWN_ORDER)
         if stop is not None and order.request.stop_price is None:
             raise invalid("trigger_price")
         if price is not None and order.request.price is None:
             raise invalid("limit_price")
-        outcome = q.engine.amend(
-            q.account, order.order_id, qty=qty, price=price, stop_price=stop
-        )
+        outcome = q.engine.amend(q.account, order.order_id, qty=qty, price=price, stop_price=stop)
         taken(outcome, pair)
         entry.amended_ms = q.engine.now_ms
         self._describe_anew(entry, pair, price, stop)
@@ -198,7 +196,7 @@ class Trading:
         self._charge(q, "edit", entry.symbol, age_ms=self._age_ms(q, entry))
         order = self._working(q, entry)
         if order is None:
-            raise VenueRefusal(UNKNOWN_ORDER, absent=_named(entry))
+            raise VenueRefusal(UNKNOWN_ORDER)
         if order.request.type is not OrderType.LIMIT or entry.particulars.cl_ord_id:
             raise VenueRefusal(INVALID_ORDER)
         ticket = self.reader(q).order(Params(self._edited(q, entry, order)))
@@ -250,7 +248,7 @@ class Trading:
             raise VenueRefusal(INVALID_ORDER)
         entry = self.log.find(q.account, text)
         if entry is None or entry not in self._open(q.account):
-            raise VenueRefusal(UNKNOWN_ORDER, absent=_named(entry))
+            raise VenueRefusal(UNKNOWN_ORDER)
         return [entry]
 
     def by_client_id(self, q: Question, name: str) -> Entry:
@@ -263,9 +261,7 @@ class Trading:
     def cancel(self, q: Question, entries: list[Entry], *, in_batch: bool = False) -> list[int]:
         """Cancel orders and give the engine's ids of them."""
         for entry in entries:
-            self._charge(
-                q, "cancel", entry.symbol, age_ms=self._age_ms(q, entry), always=in_batch
-            )
+            self._charge(q, "cancel", entry.symbol, age_ms=self._age_ms(q, entry), always=in_batch)
         return [order_id for entry in entries for order_id in self._cancel(q, entry)]
 
     def cancel_all(self, q: Question) -> tuple[int, list[int]]:
@@ -296,8 +292,6 @@ class Trading:
 
     def deadman(self, q: Question, timeout_s: int) -> dict[str, str]:
         """Arm, restart or (0) disarm the account's switch; it runs on through any downtime."""
-        for pair in q.listing.pairs[:1]:
-            self._charge(q, "deadman", pair.symbol)
         key = ("deadman", q.account)
         now = seconds_text(q.now_ms)
         if timeout_s == 0:
@@ -374,11 +368,6 @@ def same_id(one: str, other: str) -> bool:
     )
 
 
-def _named(entry: Entry | None) -> tuple[str, ...]:
-    name = entry.particulars.cl_ord_id if entry is not None else ""
-    return (name,) if name else ()
-
-
 def _fired(request: NewOrder) -> NewOrder:
     """What a conditional order becomes."""
     limited = request.price is not None
@@ -390,4 +379,3 @@ def _fired(request: NewOrder) -> NewOrder:
         time_in_force=TimeInForce.GTD if keeps_time else TimeInForce.GTC,
         expires_ms=request.expires_ms if keeps_time else None,
     )
-

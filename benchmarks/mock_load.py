@@ -1,0 +1,363 @@
+"""Many clients at once on a mock that misbehaves: does it hold, and does it stay small?
+
+    python -m benchmarks.mock_load --minutes 5
+
+50 connections send 10,000 requests a minute over real sockets, reads and orders mixed, to
+`outlast mock` in a process of its own whose scenario answers a fifth of them badly. Reported are
+the mock's own errors (anything on its stderr, answers 5xx that no rule made, connections that no
+rule ended) and its memory. Then the same clients run twice in the simulation, with one seed: the
+two truths have to be equal.
+
+Exit code 0 if all three hold: no error of the mock's own, memory under 300 MB and flat, same truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from outlast import sim
+from outlast.mock import MockExchange
+from outlast.mock.scenario.load import loads
+
+OUTLAST: Final = Path(sys.executable).parent / "outlast"
+PATIENCE_S: Final = 5.0
+RSS_MB_MAX: Final = 300
+GROWTH_KB_MAX: Final = 3.0
+"""How much memory one request may leave behind, in the long run: a write's record and its order
+take 1.6 kB by design (`docs/mock.md`, Truth), and a quarter of the requests are writes."""
+SIMULATED_S: Final = 20.0
+
+SCENARIO: Final = """
+scenario: load
+title: a fifth of everything goes wrong
+fidelity: synthetic
+venue: binance-um
+seed: {seed}
+limits: {{enforce: true, factor: 20}}
+phases:
+  - name: busy
+    for: rest
+    faults:
+      - {{match: orders.create, p: 0.05, reply: unknown, effect: {{apply: 0.5}}}}
+      - {{match: orders.create, p: 0.05, reply: {{reset: request}}, effect: {{apply_after: 2s}}}}
+      - {{match: "orders.*", p: 0.05, reply: overload}}
+      - {{match: "orders.*", p: 0.02, reply: {{hang: 3s}}, effect: {{apply: 0.5}}}}
+      - {{match: market.read, p: 0.05, reply: {{html: cdn-502}}}}
+      - {{match: market.read, p: 0.05, reply: {{truncate: 0.5}}}}
+      - {{match: "account.*", p: 0.05, reply: {{dribble: {{over: 1s, then: cut}}}}}}
+      - {{match: "*", p: 0.05, reply: unavailable}}
+      - {{match: "*", p: 0.2, latency: {{p50: 20ms, p99: 400ms}}}}
+"""
+BAD_STATUS: Final = frozenset({502, 503})
+"""The only 5xx that the scenario's rules make."""
+
+
+@dataclass
+class Tally:
+    """What all clients saw."""
+
+    requests: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    broken: int = 0
+    """Connections that ended without an answer, as resets, cuts and hangs do."""
+    refused: int = 0
+    """Dials that failed; no rule of the scenario makes that."""
+    strange: list[str] = field(default_factory=list)
+    """Answers 5xx that no rule of the scenario makes."""
+
+
+# -- the clients ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Account:
+    """Whom the requests are signed for, and the difference of the venue's clock to the loop's."""
+
+    root: str
+    key: str
+    secret: str
+    ahead_ms: int = 0
+
+    def signed(self, params: dict[str, str]) -> str:
+        now_ms = round(asyncio.get_running_loop().time() * 1000) + self.ahead_ms
+        query = urlencode({**params, "timestamp": str(now_ms), "recvWindow": "60000"})
+        digest = hmac.new(self.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
+        return f"{query}&signature={digest}"
+
+
+class Wire:
+    """One connection that is kept, and made anew when the mock has ended it."""
+
+    def __init__(self, account: Account, tally: Tally) -> None:
+        self._account, self._tally = account, tally
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, method: str, path: str) -> tuple[int, bytes] | None:
+        """Status and body; None when there was no whole answer."""
+        self._tally.requests += 1
+        host, port = self._account.root.removeprefix("http://").split(":")
+        try:
+            if self._streams is None:
+                self._streams = await asyncio.open_connection(host, int(port))
+        except OSError:
+            self._tally.refused += 1
+            return None
+        reader, writer = self._streams
+        head = f"{method} {path} HTTP/1.1\r\nhost: {host}\r\nX-MBX-APIKEY: {self._account.key}"
+        writer.write(f"{head}\r\ncontent-length: 0\r\n\r\n".encode())
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                status, body, closes = await _answer(reader)
+        except (OSError, EOFError, TimeoutError):
+            self._tally.broken += 1
+            self.close()
+            return None
+        if closes:
+            self.close()
+        self._tally.statuses[status] += 1
+        if status >= 500 and status not in BAD_STATUS:
+            self._tally.strange.append(f"{method} {path}: {status} {body[:200]!r}")
+        return status, body
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].transport.abort()
+            self._streams = None
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+    top, *lines = head.strip().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    body = await reader.readexactly(int(headers["content-length"]))
+    return int(top.split()[1]), body, headers.get("connection") == "close"
+
+
+class Client:
+    """One bot: reads much, orders some, cancels what it placed."""
+
+    def __init__(self, number: int, account: Account, tally: Tally, *, seed: int) -> None:
+        self._number, self._account = number, account
+        self._wire = Wire(account, tally)
+        self._random = random.Random(f"{seed}/{number}")
+        self._placed: list[str] = []
+        self._made = 0
+
+    async def run(self, *, every_s: float, until_s: float) -> None:
+        """Ask every `every_s`, from a start of its own, until the loop's clock shows `until_s`."""
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + every_s * self._random.random()
+        try:
+            while due_s < until_s:
+                await asyncio.sleep(max(0.0, due_s - loop.time()))
+                await self._wire.ask(*self._next())
+                due_s += every_s  # what a hanging answer has delayed is made up for
+        finally:
+            self._wire.close()
+
+    def _next(self) -> tuple[str, str]:
+        chance = self._random.random()
+        if chance < 0.45:
+            return "GET", "/fapi/v1/depth?symbol=BTCUSDT&limit=20"
+        if chance < 0.55:
+            return "GET", "/fapi/v1/time"
+        if chance < 0.65:
+            return "GET", f"/fapi/v3/account?{self._account.signed({})}"
+        if chance < 0.75:
+            return "GET", f"/fapi/v1/openOrders?{self._account.signed({'symbol': 'BTCUSDT'})}"
+        if chance < 0.85 and self._placed:
+            name = self._placed.pop(0)
+            params = {"symbol": "BTCUSDT", "origClientOrderId": name}
+            return "DELETE", f"/fapi/v1/order?{self._account.signed(params)}"
+        return "POST", f"/fapi/v1/order?{self._account.signed(self._order())}"
+
+    def _order(self) -> dict[str, str]:
+        self._made += 1
+        name = f"c{self._number}-{self._made}"
+        side = self._random.choice(("BUY", "SELL"))
+        order = {"symbol": "BTCUSDT", "side": side, "quantity": "0.001", "newClientOrderId": name}
+        if self._random.random() < 0.3:
+            return {**order, "type": "MARKET"}
+        self._placed.append(name)
+        price = str(self._random.randrange(60_000, 66_000))
+        return {**order, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": price}
+
+
+async def drive(
+    root: str, keys: list[dict[str, str]], *, per_minute: int, seconds: float, seed: int
+) -> Tally:
+    """As many clients as there are `keys`, for `seconds` of the loop's clock."""
+    loop, tally = asyncio.get_running_loop(), Tally()
+    first = Wire(Account(root, "", ""), Tally())
+    reply = None
+    while reply is None or reply[0] != 200:  # this question is also answered badly at times
+        reply = await first.ask("GET", "/fapi/v1/time")
+    first.close()
+    ahead_ms = json.loads(reply[1])["serverTime"] - round(loop.time() * 1000)
+    until_s, every_s = loop.time() + seconds, 60 * len(keys) / per_minute
+    async with asyncio.TaskGroup() as clients:
+        for number, key in enumerate(keys):
+            account = Account(root, key["key"], key["secret"], ahead_ms)
+            client = Client(number, account, tally, seed=seed)
+            clients.create_task(client.run(every_s=every_s, until_s=until_s))
+    return tally
+
+
+# -- the mock in a process ------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def served(seed: int, errors: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """`outlast mock` with the scenario, and its first line."""
+    with tempfile.TemporaryDirectory() as folder, errors.open("w") as stderr:
+        scenario = Path(folder) / "load.yaml"
+        scenario.write_text(SCENARIO.format(seed=seed))
+        process = subprocess.Popen(
+            [OUTLAST, "mock", "--scenario", scenario],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            yield process, json.loads(process.stdout.readline())
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def rss_mb(pid: int) -> float:
+    """What the process holds in memory now."""
+    shown = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=True)
+    return int(shown.stdout) / 1024
+
+
+def ask_control(root: str, path: str, body: bytes | None = None) -> Any:
+    request = urllib.request.Request(f"{root}/_outlast/{path}", body)
+    with urllib.request.urlopen(request, timeout=60) as reply:
+        return json.load(reply)
+
+
+async def load(
+    first: dict[str, Any], pid: int, *, connections: int, per_minute: int, seconds: float, seed: int
+) -> tuple[Tally, list[float]]:
+    """The load, and the mock's memory at its start, every minute (at least four times), its end."""
+    root = first["venues"]["binance-um"]["endpoints"]["rest"]
+    keys = []
+    for _ in range(connections):
+        opened = await asyncio.to_thread(ask_control, first["control"], "accounts", b"{}")
+        keys.append(opened["venues"]["binance-um"])
+    memory: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            memory.append(await asyncio.to_thread(rss_mb, pid))
+            await asyncio.sleep(min(60.0, seconds / 4))
+
+    watching = asyncio.create_task(watch())
+    tally = await drive(root, keys, per_minute=per_minute, seconds=seconds, seed=seed)
+    watching.cancel()
+    memory.append(rss_mb(pid))
+    return tally, memory
+
+
+# -- the same in the simulation -------------------------------------------------------------------
+
+
+def truth_of(*, connections: int, per_minute: int, seed: int) -> str:
+    """A hash of the truth and of every request, after a while in virtual time."""
+
+    async def run() -> str:
+        async with MockExchange(loads(SCENARIO.format(seed=seed))) as exchange:
+            root = exchange.endpoints("binance-um")["rest"]
+            keys = []
+            for _ in range(connections):
+                _, accounts = exchange.run.open_account()
+                account = accounts["binance-um"]
+                keys.append({"key": account.key, "secret": account.secret})
+            await drive(root, keys, per_minute=per_minute, seconds=SIMULATED_S, seed=seed)
+            documents = [exchange.truth.as_json(), exchange.truth.requests_json()]
+            engine = exchange.run.venues["binance-um"].stage.engine
+        text = json.dumps([*documents, engine.digest()], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    return sim.run(run, seed=seed)
+
+
+# -- the report -----------------------------------------------------------------------------------
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Everything, as one document."""
+    seconds = args.seconds or args.minutes * 60
+    shape = {"connections": args.connections, "per_minute": args.per_minute, "seed": args.seed}
+    with tempfile.TemporaryDirectory() as folder:
+        errors = Path(folder) / "stderr"
+        with served(args.seed, errors) as (process, first):
+            tally, memory = asyncio.run(load(first, process.pid, **shape, seconds=seconds))
+            # Asked for last: the document itself takes memory.
+            rows = ask_control(first["control"], "requests")["requests"]
+        said = errors.read_text().strip()
+    own = [
+        f"{row['path']}: {row['status']}"
+        for row in rows
+        if (row["status"] or 0) >= 500 and row["rule"] is None
+    ]
+    later = memory[len(memory) // 3 :]
+    grown_kb = (later[-1] - later[0]) * 1024 / (tally.requests * 2 / 3)
+    truths = [truth_of(**shape) for _ in range(2)]
+    report = {
+        "seconds": seconds,
+        "connections": args.connections,
+        "requests": tally.requests,
+        "requests_per_minute": round(tally.requests / seconds * 60),
+        "answers": dict(sorted(tally.statuses.items())),
+        "broken_by_rules": tally.broken,
+        "errors": {
+            "stderr": said,
+            "dials_refused": tally.refused,
+            "5xx_without_a_rule": [*tally.strange, *own],
+        },
+        "rss_mb": [round(size, 1) for size in memory],
+        "growth_kb_per_request": round(grown_kb, 2),
+        "truths": truths,
+    }
+    report["holds"] = {
+        "no error of the mock's own": not (said or tally.refused or tally.strange or own),
+        f"under {RSS_MB_MAX} MB": max(memory) < RSS_MB_MAX,
+        f"at most {GROWTH_KB_MAX} kB a request": grown_kb <= GROWTH_KB_MAX,
+        "the same seed, the same truth": truths[0] == truths[1],
+    }
+    return report
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Load on a mock that misbehaves.")
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--seconds", type=float, help="instead of minutes")
+    parser.add_argument("--connections", type=int, default=50)
+    parser.add_argument("--per-minute", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=7)
+    report = measure(parser.parse_args())
+    print(json.dumps(report, indent=2))
+    return 0 if all(report["holds"].values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

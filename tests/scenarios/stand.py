@@ -1,0 +1,230 @@
+"""One venue of one scenario, served in the simulation, and a plain client in front of it.
+
+The client knows the wire only: httpx, the control API, and the keys that it gives out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import itertools
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+from scenario_text import PRODUCTS, Story
+from venue_wires import HELD, Keys, Market, Sent, request
+from wire_words import Heard
+
+from outlast.mock.exchange import MockExchange, dialects
+from outlast.mock.scenario.load import from_data
+
+_TLS = ssl.create_default_context()  # dear to make; nothing here speaks TLS
+
+_DEFAULT_MIDS = {"BTCUSDT": ("68000", "0.1"), "BTC/USD": ("68000", "0.1")}
+_QTYS = {"BTC": "0.002", "ETH": "0.02", "DOGE": "200", "WBETH": "0.1"}
+_BALANCES = {
+    "binance-um": {"USDT": "50000"},
+    "binance-spot": {"USDT": "50000", "BTC": "0.4", "ETH": "4.0"},
+    "kraken-spot": {"USD": "25000", "BTC": "0.75", "ETH": "4.0"},
+}
+
+
+def need_venue(venue: str) -> None:
+    """Skip the test of a venue that the mock does not serve yet."""
+    if venue not in dialects():
+        pytest.skip(f"{venue}: not served yet")
+
+
+def market_of(story: Story, venue: str) -> Market:
+    """The first instrument of the venue in the scenario."""
+    listed = story.document.get("world", {}).get("instruments", {})
+    for key, spec in listed.items():
+        if spec["product"] == PRODUCTS[venue]:
+            symbol = key.removesuffix("-SPOT")
+            base = next(base for base in ("WBETH", "BTC", "DOGE") if symbol.startswith(base))
+            return Market(
+                venue,
+                key,
+                symbol,
+                Decimal(str(spec["mid"])),
+                Decimal(f"{spec['tick']:f}"),
+                Decimal(_QTYS[base]),
+                side="SELL" if base == "WBETH" else "BUY",
+            )
+    symbol = "BTC/USD" if venue == "kraken-spot" else "BTCUSDT"
+    mid, tick = _DEFAULT_MIDS[symbol]
+    both = "binance-um" in story.venues and venue == "binance-spot"
+    tick = "0.01" if venue == "binance-spot" else tick
+    key = f"{symbol}-SPOT" if both else symbol
+    return Market(venue, key, symbol, Decimal(mid), Decimal(tick), Decimal(_QTYS["BTC"]))
+
+
+def furnished(story: Story, market: Market, **top: Any) -> dict[str, Any]:
+    """The scenario's document, every account with resting orders to cancel and to ask about.
+
+    They rest so far away that no scenario's market reaches them. On futures there is a position as
+    well, if the scenario gives none. `top` replaces keys of the document.
+    """
+    document = copy.deepcopy(story.document)
+    world = document.setdefault("world", {})
+    if "account" not in world:
+        balances: dict[str, str] = {}
+        for venue in story.venues:
+            balances |= _BALANCES[venue]
+        world["account"] = {"balances": balances}
+    account = world["account"]
+    share = "0.5" if market.side == "BUY" else "0.9"
+    account.setdefault("open_orders", []).extend(
+        {
+            "symbol": market.key,
+            "side": market.side,
+            "type": "LIMIT",
+            "qty": str(market.qty * 2),
+            "price": str(market.away(market.mid, share)),
+            "client_order_id": f"held-{number}",
+        }
+        for number in range(HELD)
+    )
+    if market.venue == "binance-um" and "positions" not in account:
+        account["positions"] = {market.key: {"qty": "0.100", "entry": str(market.mid)}}
+    return document | top
+
+
+class Stand:
+    """The exchange, started; use `async with`."""
+
+    def __init__(self, document: dict[str, Any], market: Market) -> None:
+        self.market = market
+        self.exchange = MockExchange(from_data(document), venues=[market.venue])
+        self.clock = self.exchange.run.clock
+        self._numbers = itertools.count(1)
+        self._clients: list[httpx.AsyncClient] = []
+
+    async def __aenter__(self) -> Stand:
+        await self.exchange.start()
+        first = self.exchange.describe()
+        self.endpoints = first["venues"][self.market.venue]["endpoints"]
+        wires = first["venues"][self.market.venue]
+        self.main = Keys("main", wires["key"], wires["secret"])
+        self.control = self._client(first["control"])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for client in self._clients:
+            await client.aclose()
+        await self.exchange.stop()
+
+    def _client(self, url: str) -> httpx.AsyncClient:
+        client = httpx.AsyncClient(base_url=url, timeout=None, verify=_TLS, trust_env=False)
+        self._clients.append(client)
+        return client
+
+    # -- the control API --------------------------------------------------------------------------
+
+    async def tell(self, method: str, call: str, body: Any = None) -> Any:
+        """One call of the control API; its answer."""
+        answer = await self.control.request(method, f"/_outlast/{call}", json=body)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    async def goto(self, at_s: float) -> None:
+        """Live through the scenario up to this instant."""
+        await self.clock.advance_to(at_s)
+
+    async def account(self) -> Keys:
+        """A fresh account."""
+        made = await self.tell("POST", "accounts")
+        wires = made["venues"][self.market.venue]
+        return Keys(made["account"], wires["key"], wires["secret"])
+
+    @contextlib.asynccontextmanager
+    async def behind_the_faults(self) -> AsyncIterator[None]:
+        """For a look at the engine itself: meanwhile no fault rule spoils a request."""
+        rule = await self.tell("POST", "faults", {"match": "*", "reply": "ok"})
+        yield
+        await self.tell("DELETE", f"faults/{rule['id']}")
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    def make(self, endpoint: str, keys: Keys | None = None, **more: Any) -> Sent:
+        return request(
+            endpoint,
+            self.market,
+            keys or self.main,
+            number=next(self._numbers),
+            now_ms=self.exchange.run.venues[self.market.venue].stage.shown_ms,
+            **more,
+        )
+
+    def new_order(self, keys: Keys, *, price: Decimal, **terms: Any) -> Sent:
+        name = f"c{next(self._numbers)}"
+        return self.make("orders.create", keys, order=name, price=price, **terms)
+
+    async def ask(self, sent: Sent, client: httpx.AsyncClient | None = None) -> Heard:
+        """Send one request and wait for the end of its story, however long."""
+        if client is None:
+            async with self._client(self.endpoints["rest"]) as own:
+                return await self.ask(sent, own)
+        loop = asyncio.get_running_loop()
+        began, heard = loop.time(), Heard(0.0)
+        try:
+            async with client.stream(
+                sent.method, sent.target, headers=sent.headers, content=sent.body
+            ) as answer:
+                heard.status, heard.headers = answer.status_code, answer.headers
+                async for piece in answer.aiter_raw():
+                    heard.body += piece
+        except httpx.ConnectError:
+            heard.error = "refused"
+        except httpx.RemoteProtocolError:
+            heard.error = "hung up" if heard.status is None else "cut"
+        heard.seconds = loop.time() - began
+        return heard
+
+    async def ask_all(self, batches: Sequence[Sequence[Sent]]) -> list[tuple[Sent, Heard]]:
+        """Send everything at once, each batch by a client of its own."""
+
+        async def one(batch: Sequence[Sent]) -> list[tuple[Sent, Heard]]:
+            async with self._client(self.endpoints["rest"]) as client:
+                heard = await asyncio.gather(*(self.ask(sent, client) for sent in batch))
+            return list(zip(batch, heard, strict=True))
+
+        done = await asyncio.gather(*(one(batch) for batch in batches))
+        return [pair for pairs in done for pair in pairs]
+
+    # -- looking ----------------------------------------------------------------------------------
+
+    async def book(self) -> tuple[list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]]:
+        """Bids and asks of the market as (price, qty), best first."""
+        heard = await self.ask(self.make("market.read"))
+        assert heard.status == 200, heard
+        body = heard.json
+        if self.market.venue == "kraken-spot":
+            (body,) = body["result"].values()
+        bids, asks = (
+            [(Decimal(level[0]), Decimal(level[1])) for level in body[side]]
+            for side in ("bids", "asks")
+        )
+        return bids, asks
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """The record of every request so far, by the client's own tag."""
+        return {
+            record["params"].get("tag") or record["params"].get("nonce"): record
+            for record in self.exchange.truth.requests_json()["requests"]
+        }
+
+    async def orders(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """What the truth says of every order, by (account, client order id)."""
+        truth = await self.tell("GET", "truth")
+        accounts = truth["venues"][self.market.venue]["accounts"]
+        return {
+            (account, order["client_order_id"]): order
+            for account, history in accounts.items()
+            for order in history["orders"]
+        }
