@@ -265,9 +265,7 @@ def test_a_malformed_scenario_names_file_line_key_and_remedy(tmp_path):
     )
     with pytest.raises(ScenarioError) as caught:
         MockExchange(file)
-    assert str(caught.value) == (
-        f"{file}:6: phases[0].fault: unknown key; did you mean `faults`?"
-    )
+    assert str(caught.value) == (f"{file}:6: phases[0].fault: unknown key; did you mean `faults`?")
 
 
 def test_a_venue_that_the_mock_does_not_know_is_named():

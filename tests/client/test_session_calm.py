@@ -201,7 +201,11 @@ def test_the_cancel_of_a_filled_order_gives_the_order_as_it_ended(tmp_path):
             assert len(w.requests()) == asked  # it is over: nobody needs to be asked
         w.judge()
 
-    falling = builder().phase("calm", "20s").phase("fall", "rest", market={"drift": "-0.02", "over": "5s"})
+    falling = (
+        builder()
+        .phase("calm", "20s")
+        .phase("fall", "rest", market={"drift": "-0.02", "over": "5s"})
+    )
     play(story, tmp_path, scenario=falling.build())
 
 

@@ -1,6 +1,6 @@
 """Twenty random nights: whatever mixture of faults meets whatever workload, P1, P2 and P3 hold.
 
-Each seed draws fault rules for five minutes and a bot that submits, cancels and exits through them,
+Each seed draws fault rules for four minutes and a bot that submits, cancels and exits through them,
 some of its calls given up half-way and itself restarted now and then. Two healthy minutes
 follow, then the venue's truth is asked. A failing seed prints itself and what it drew.
 """
@@ -18,7 +18,7 @@ from venue_in_sim import BTC, ETH, World, builder, play
 
 import outlast
 
-NIGHT_S, TAIL_S = 300, 120
+NIGHT_S, TAIL_S = 240, 120
 
 REPLIES: tuple[Any, ...] = (
     "overload",

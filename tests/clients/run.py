@@ -90,13 +90,17 @@ class Mock:
             )
         assert self._process.stdout is not None
         first = self._process.stdout.readline()
-        self.is_served = bool(first)
+        self.is_served = True
+        self.trouble = ""
+        """Why it did not start."""
         if first:
             described = json.loads(first)
             self._control = described["control"]
             self._endpoints = described["venues"][venue]["endpoints"]
-        elif self._process.wait(START_S) != 2 or "does not serve" not in self.stderr():
-            raise Failed(f"the mock of {venue} does not start: {self.stderr()}")
+        elif self._process.wait(START_S) == 2 and "does not serve" in self.stderr():
+            self.is_served = False
+        else:
+            self.trouble = "the mock does not start"  # its stderr is shown with the others'
 
     def stderr(self) -> str:
         return self._errors.read_text().strip()
@@ -110,6 +114,8 @@ class Mock:
 
     def paths_not_known(self) -> list[str]:
         """What clients asked for that the mock does not have."""
+        if not self.is_served or self.trouble:
+            return []
         url = f"{self._control}/_outlast/requests?class=unknown"
         with urllib.request.urlopen(url, timeout=START_S) as reply:
             rows = json.load(reply)["requests"]
@@ -147,10 +153,10 @@ def environment(name: str) -> Path:
 
 def play(name: str, python: Path, mock: Mock) -> Result:
     """One session to its end."""
-    result, began = Result(name, mock.venue), time.monotonic()
-    if not mock.is_served:
-        result.served = False
+    result = Result(name, mock.venue, trouble=mock.trouble, served=mock.is_served)
+    if mock.trouble or not mock.is_served:
         return result
+    began = time.monotonic()
     command = [python, SESSIONS / f"{name}.py", json.dumps(mock.where())]
     try:
         done = subprocess.run(
@@ -238,7 +244,7 @@ def main() -> int:
         with ThreadPoolExecutor(max_workers=2) as pool:
             sets = list(dict.fromkeys(owner for _, owner, _ in played))
             groups = list(pool.map(lambda name: play_set(name, played, mocks), sets))
-        unknown = {v: m.paths_not_known() for v, m in mocks.items() if m.is_served}
+        unknown = {venue: mock.paths_not_known() for venue, mock in mocks.items()}
     except Failed as error:
         print(error, file=sys.stderr)
         return 2

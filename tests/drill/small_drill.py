@@ -46,9 +46,9 @@ INVARIANTS = [
 
 
 def short_night() -> Scenario:
-    """As on file, the 106 minutes of the lockout and the 20 of the relief cut to five each."""
+    """As on file, the 106 minutes of the lockout and the 20 of the relief cut to three each."""
     night = load(SLUG)
-    lengths = {"lockout": 300.0, "relief": 300.0}
+    lengths = {"lockout": 180.0, "relief": 180.0}
     phases = tuple(
         replace(phase, duration_s=lengths.get(phase.name, phase.duration_s))
         for phase in night.phases

@@ -65,9 +65,7 @@ class Browser:
 
     async def run(self, script: str, *arguments: Any) -> Any:
         """What a piece of JavaScript returns."""
-        return await self._call(
-            "POST", "execute/sync", {"script": script, "args": list(arguments)}
-        )
+        return await self._call("POST", "execute/sync", {"script": script, "args": list(arguments)})
 
     async def until(self, script: str, *arguments: Any) -> Any:
         """Wait until a piece of JavaScript returns something true, and return that."""

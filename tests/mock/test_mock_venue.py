@@ -69,7 +69,7 @@ def test_path_that_the_venue_does_not_have_is_answered_and_counted():
 
 def test_websocket_handshake_on_a_path_without_one_is_turned_away():
     async def tell(desk):
-        message = desk.message("GET", "/ws")
+        message = desk.message("GET", "/no/such/socket")
         upgrade = {"connection": ["keep-alive, Upgrade"], "upgrade": ["websocket"]}
         object.__setattr__(message, "headers", upgrade)
         assert message.wants_websocket

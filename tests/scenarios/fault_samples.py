@@ -190,7 +190,7 @@ class Judge:
             # Nobody listens: there is nothing that could have kept a record.
             if heard.error != "refused" or sent.tag in self.records:
                 self._note(f"{sent.endpoint} was not refused: {heard}")
-            self.taken.update(deciding)
+            self.taken.update(deciding.keys())
             return
         record = self.records.get(sent.tag)
         if record is None:

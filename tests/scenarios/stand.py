@@ -11,6 +11,7 @@ import copy
 import itertools
 import ssl
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -71,6 +72,7 @@ def furnished(story: Story, market: Market, **top: Any) -> dict[str, Any]:
     well, if the scenario gives none. `top` replaces keys of the document.
     """
     document = copy.deepcopy(story.document)
+    document["t0"] = datetime.fromtimestamp(story.t0_ms / 1000, UTC).isoformat()
     world = document.setdefault("world", {})
     if "account" not in world:
         balances: dict[str, str] = {}
@@ -181,6 +183,8 @@ class Stand:
                     heard.body += piece
         except httpx.ConnectError:
             heard.error = "refused"
+        except httpx.ReadError:
+            heard.error = "reset"
         except httpx.RemoteProtocolError:
             heard.error = "hung up" if heard.status is None else "cut"
         heard.seconds = loop.time() - began

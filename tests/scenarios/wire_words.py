@@ -70,7 +70,8 @@ class Heard:
     headers: Any = None
     body: bytes = b""
     error: str = ""
-    """`refused` (nobody listens), `hung up` (closed without an answer), `cut` (half an answer)."""
+    """`refused` (nobody listens), `hung up` (closed without an answer), `cut` (half an answer),
+    `reset`."""
 
     @property
     def json(self) -> Any:

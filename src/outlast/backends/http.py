@@ -9,6 +9,7 @@ two chunks. Callers who cannot wait stop waiting; they do not cancel.
 from __future__ import annotations
 
 import ssl
+from functools import cache
 from typing import Final
 
 import httpx
@@ -44,10 +45,10 @@ _KINDS: Final[tuple[tuple[type[Exception], FaultKind], ...]] = (
     (httpx.CloseError, FaultKind.CONNECTION_LOST),
     (httpx.UnsupportedProtocol, FaultKind.LOCAL),
     (httpx.InvalidURL, FaultKind.LOCAL),
-    (httpx.CookieConflict, FaultKind.LOCAL),
     # What is left may have happened after the first byte was written: never "not sent".
     (httpx.HTTPError, FaultKind.PROTOCOL_ERROR),
     (httpx.StreamError, FaultKind.PROTOCOL_ERROR),
+    (httpx.CookieConflict, FaultKind.PROTOCOL_ERROR),
     (OSError, FaultKind.CONNECTION_LOST),
 )
 
@@ -60,6 +61,7 @@ def kind_of(error: Exception) -> FaultKind | None:
     return None
 
 
+@cache
 def tls_context() -> ssl.SSLContext:
     """One for the process: building it takes longer than a request (50 ms of CPU)."""
     return httpx.create_ssl_context()
@@ -98,6 +100,8 @@ class HttpxTransport:
             pool=request.connect_within_s + request.answer_within_s,
         )
         last_at = sent_at + request.connect_within_s + 2 * request.answer_within_s
+        if self._is_closed():
+            return self._cut(FaultKind.LOCAL, "the HTTP client is closed", sent_at, sent_at)
         try:
             message = self._client.build_request(
                 request.method,
@@ -106,17 +110,26 @@ class HttpxTransport:
                 content=request.body,
                 timeout=timeout,
             )
-            response = await self._client.send(message, stream=True)
+        except (httpx.InvalidURL, ValueError) as error:  # such as a key that is not ASCII
+            return self._fault(error, sent_at, FaultKind.LOCAL)
+        try:
+            # Never after a redirect: a signed order would be sent twice, and what goes wrong at the
+            # second address would look as if nothing had been sent to the first.
+            response = await self._client.send(message, stream=True, follow_redirects=False)
             try:
                 return await self._read(response, sent_at=sent_at, last_at=last_at)
             finally:
                 await response.aclose()
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
+        except (httpx.HTTPError, httpx.StreamError, httpx.CookieConflict, OSError) as error:
             return self._fault(error, sent_at)
         except RuntimeError as error:
-            if not self._client.is_closed:
+            if not self._is_closed():
                 raise
-            return self._fault(error, sent_at, FaultKind.LOCAL)
+            # Closed by its owner while the request was under way.
+            return self._fault(error, sent_at, FaultKind.CONNECTION_LOST)
+
+    def _is_closed(self) -> bool:
+        return self._client.is_closed
 
     async def aclose(self) -> None:
         if self._owned:

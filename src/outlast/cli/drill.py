@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from outlast.drill.card import show
-from outlast.drill.run import BOTS, BotResult, run_bot
+from outlast.drill.run import BOTS, NEEDS, BotResult, run_bot
 from outlast.errors import ConfigurationError
 from outlast.mock.scenario.load import load
 from outlast.mock.scenario.model import Scenario
@@ -38,6 +39,13 @@ def drill(
     document = load(scenario)
     used_seed = document.seed if seed is None else seed
     names = list(bot or BOTS)
+    for name in names:
+        for module in NEEDS.get(name, ()):
+            if find_spec(module) is None:
+                raise ConfigurationError(
+                    f"bot {name!r} needs {module}, which is not installed; "
+                    "try: pip install 'outlast[demo]', or name other bots with --bot"
+                )
     results = _run(document, names, used_seed)
     if as_json:
         print(

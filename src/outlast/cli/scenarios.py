@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import sys
 from typing import Annotated
 
 import typer
@@ -32,7 +32,7 @@ def scenarios(
     if as_json:
         print(json.dumps([_entry(each) for each in chosen], indent=2))
     elif scenario is not None:
-        print(Path(chosen[0].source).read_text(encoding="utf-8"), end="")
+        print(chosen[0].text, end="")
     else:
         _print_table(chosen)
 
@@ -89,4 +89,5 @@ def _print_table(listed: list[Scenario]) -> None:
         minutes = "open" if duration_s is None else f"{duration_s / 60:,.0f}"
         venues = " ".join(scenario.venues)
         table.add_row(scenario.scenario, venues, minutes, scenario.fidelity, scenario.title)
-    Console().print(table)
+    # In a pipe there is no width to keep to, and names that are cut are of no use to anybody.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)

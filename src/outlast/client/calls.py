@@ -287,7 +287,7 @@ class CallDesk:
 
     async def sync_clock(self, *, deadline: float | None = None) -> Failure | None:
         """Measure the venue's clock once; the old offset stands where it does not answer."""
-        # A step of our own clock is looked for now: found with the answer, it would spoil the answer.
+        # A step of our own clock is looked for now: found with the answer, it would spoil it.
         self._server_clock.check_wall(self._clock.now(), self._clock.wall() * 1000)
         request = self._codec.query_time()
         reply = await self.call(request, deadline=deadline)

@@ -128,7 +128,7 @@ class EventBus:
     def __init__(self, events_max: int) -> None:
         self._events_max = events_max
         self._readers: weakref.WeakValueDictionary[int, _Reader] = weakref.WeakValueDictionary()
-        """In the order in which they came. Each lives as long as the iterator that reads from it."""
+        """In the order in which they came. Each lives as long as its iterator."""
         self._numbers = count()
 
     def publish(self, event: Event) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar, overload
 
 from outlast.client.calls import CallDesk
 from outlast.errors import Failure, ReadFailed, UnknownInstrument
@@ -11,6 +12,8 @@ from outlast.model import Instrument
 from outlast.wire import Counter, VenueCodec
 
 __all__ = ["Instruments"]
+
+_T = TypeVar("_T")
 
 
 class Instruments(Mapping[str, Instrument]):
@@ -57,7 +60,7 @@ class Instruments(Mapping[str, Instrument]):
 
     def __getitem__(self, symbol: str) -> Instrument:
         """Raises UnknownInstrument with the nearest names for a symbol the venue does not list."""
-        found = self._by_symbol.get(symbol) or self._by_venue_symbol.get(symbol.upper())
+        found = self._find(symbol)
         if found is not None:
             return found
         near = difflib.get_close_matches(symbol, [*self._by_symbol, *self._by_venue_symbol], n=3)
@@ -69,7 +72,20 @@ class Instruments(Mapping[str, Instrument]):
         )
 
     def __contains__(self, symbol: object) -> bool:
-        return symbol in self._by_symbol or symbol in self._by_venue_symbol
+        return isinstance(symbol, str) and self._find(symbol) is not None
+
+    @overload
+    def get(self, symbol: str, /) -> Instrument | None: ...
+    @overload
+    def get(self, symbol: str, /, default: Instrument) -> Instrument: ...
+    @overload
+    def get(self, symbol: str, /, default: _T) -> Instrument | _T: ...
+    def get(self, symbol: str, /, default: object = None) -> object:
+        """`default` for a symbol the venue does not list; the mapping's own would raise."""
+        return self._find(symbol) or default
+
+    def _find(self, symbol: str) -> Instrument | None:
+        return self._by_symbol.get(symbol) or self._by_venue_symbol.get(symbol.upper())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_symbol)

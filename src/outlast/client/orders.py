@@ -272,7 +272,8 @@ class OrderDesk:
                     key = RefusalKey(instrument.symbol, shape_of(request), result.kind)
                     self._refusals.refused(key, self._clock.now())
             case Outcome.UNKNOWN:
-                self._unknown(client_order_id, reason)
+                unanswered = result.layer is Layer.TRANSPORT
+                self._unknown(client_order_id, reason, unanswered=unanswered)
         return result
 
     def _heard_late(
@@ -286,10 +287,10 @@ class OrderDesk:
         if self._is_unsettled(client_order_id):
             self._take_in(client_order_id, request, wire, instrument, answer)
 
-    def _unknown(self, client_order_id: str, reason: str) -> None:
+    def _unknown(self, client_order_id: str, reason: str, *, unanswered: bool = False) -> None:
         self._orders.apply(client_order_id, OrderEvent.SENT)
         self._orders.apply(client_order_id, OrderEvent.UNANSWERED, reason=reason)
-        self._settler.begin(client_order_id, sent_at=self._clock.now())
+        self._settler.begin(client_order_id, sent_at=self._clock.now(), unanswered=unanswered)
 
     def _doubt(self, client_order_id: str) -> None:
         self._orders.apply(

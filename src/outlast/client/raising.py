@@ -60,9 +60,12 @@ def order_error(
     """The exception for a write that failed. `doing` begins the message: `order ol1-2 (sell …)`."""
     retry_at = None if failure.retry_after_s is None else clock.wall() + failure.retry_after_s
     if failure.outcome is Outcome.UNKNOWN:
-        fate, advice = "may be live at", (
-            f"it is being settled, wait for it with settle({client_order_id!r}) "
-            "and do not send it again"
+        fate, advice = (
+            "may be live at",
+            (
+                f"it is being settled, wait for it with settle({client_order_id!r}) "
+                "and do not send it again"
+            ),
         )
         if is_cancel:
             fate, advice = "may not have reached", "cancel it again, which is safe"

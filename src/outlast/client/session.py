@@ -172,9 +172,9 @@ class Session:
             failure = await rooms.account.refresh(what)
             if failure is None:
                 continue
-            error = read_error(failure, venue=self.venue, clock=self._clock, what=what)
-            if isinstance(error, AuthenticationFailed):
-                raise error
+            unread = read_error(failure, venue=self.venue, clock=self._clock, what=what)
+            if isinstance(unread, AuthenticationFailed):
+                raise unread
             # The venue may be down just now: the session opens, and says that it does not know.
             self._log.error("outlast.account_unread", what=what, reason=failure.describe())
 

@@ -12,7 +12,7 @@ from outlast.client.lookups import CLOCKS_DIFFER_MS, Lookups
 from outlast.client.settings import Settings
 from outlast.core.orders import OrderEvent
 from outlast.core.settle import AbsenceProof, Lookup
-from outlast.errors import Failure
+from outlast.errors import Failure, Outcome
 from outlast.model import Instrument, Order, OrderStatus
 from outlast.wire import Clock, VenueCodec
 
@@ -50,19 +50,24 @@ class Settler:
         self._fence_id = fence_id
         self._running: set[str] = set()
 
-    def begin(self, client_order_id: str, *, sent_at: float) -> None:
-        """Settle in the background; `sent_at` (monotonic) is the last attempt's instant."""
+    def begin(self, client_order_id: str, *, sent_at: float, unanswered: bool = False) -> None:
+        """Settle in the background; `sent_at` (monotonic) is the last attempt's instant.
+
+        `unanswered`: the venue said nothing at all, not even that it does not know.
+        """
         if client_order_id not in self._running:
             self._running.add(client_order_id)
-            self._spawn(self._settle(client_order_id, sent_at))
+            self._spawn(self._settle(client_order_id, sent_at, unanswered))
 
-    async def _settle(self, client_order_id: str, sent_at: float) -> None:
+    async def _settle(self, client_order_id: str, sent_at: float, unanswered: bool) -> None:
         proof = AbsenceProof(
             self._settings.settle,
             sent_at=sent_at,
             valid_for_s=self._settings.valid_for_s,
             needs_fence=True,
         )
+        if unanswered:
+            proof.trouble(now=sent_at)
         try:
             while (order := self._orders.ledger.get(client_order_id)) is not None:
                 if order.status not in _UNSETTLED:
@@ -86,6 +91,8 @@ class Settler:
         absent = await self._ask(lookup, order, self._instruments[order.symbol])
         now = self._clock.now()
         if isinstance(absent, Failure):
+            if lookup is Lookup.FENCE and absent.outcome is Outcome.UNKNOWN:
+                proof.trouble(now=now)
             proof.failed(now=now, retry_after_s=absent.retry_after_s or 0.0)
         elif absent:
             proof.absent(lookup, asked_at=asked_at, now=now)

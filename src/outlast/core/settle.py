@@ -8,8 +8,8 @@ Presence needs one answer that shows the id. Absence needs proof, never a timer 
 2. *Lookups after the horizon.* The order by id, the open orders and the executions since the send
    were each asked for after it, answered completely, and none shows the id; all of that twice, some
    seconds apart, because queries read from storage that lags behind the engine.
-3. *Fence*, while the venue is in trouble: the engine has answered for a later request on the same
-   symbol, so what sat in its queue has been worked off.
+3. *Fence*: the engine has answered for a later request on the same symbol, so what sat in its queue
+   has been worked off. While it leaves requests unanswered, several in a row, spaced.
 
 Could-not-ask is never not-found: a lookup that failed only means asking again.
 
@@ -47,6 +47,10 @@ class SettleSettings:
     margin_s: float = 5.0
     rounds: int = 2
     round_spacing_s: float = 4.0
+    fences_in_trouble: int = 5
+    """In a row, when requests to the engine get no answer at all: then its queue is stuck, and one
+    that passes by chance says little (BitMEX, 13 March 2020: queued for minutes, then executed)."""
+    fence_spacing_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +75,28 @@ class AbsenceProof:
         """`sent_at` is the last attempt's instant, monotonic; validity counts from there."""
         self._settings = settings
         self.horizon = sent_at + valid_for_s + settings.engine_gives_up_s + settings.margin_s
-        self._needs_fence = needs_fence
+        self._fences_needed = 1 if needs_fence else 0
+        self._fences = 0
+        self._looked = True  # for the order, since the last fence
         self._rounds = 0
         self._round: set[Lookup] = set()
-        self._fenced = False
         self._counts_from = self.horizon
         self._earliest = sent_at + settings.first_look_after_s
         self._every_s = settings.look_every_s
 
     def require_fence(self) -> None:
-        """The venue turned out to be in trouble: from now on a fence is part of the proof."""
-        self._needs_fence = True
+        """From now on a fence is part of the proof."""
+        self._fences_needed = max(self._fences_needed, 1)
+
+    def trouble(self, *, now: float) -> None:
+        """The engine leaves requests unanswered: several fences in a row are asked for, anew."""
+        self._fences_needed, self._fences = self._settings.fences_in_trouble, 0
+        self._looked = False
+        self._pause(now)
 
     @property
     def is_complete(self) -> bool:
-        return self._rounds >= self._settings.rounds and (self._fenced or not self._needs_fence)
+        return self._rounds >= self._settings.rounds and self._fences >= self._fences_needed
 
     def next_step(self, now: float) -> Step | None:
         """What to ask next; None once absence is proved."""
@@ -94,8 +105,10 @@ class AbsenceProof:
         if now < self.horizon:
             # Before the horizon only presence can be learnt, and the cheap query is the way.
             return Step(Lookup.ORDER, max(self._earliest, now))
-        if self._needs_fence and not self._fenced:
-            return Step(Lookup.FENCE, max(self._earliest, now))
+        if self._fences < self._fences_needed:
+            # Between fences the order is looked for: presence ends the matter at once.
+            due = Lookup.FENCE if self._looked else Lookup.ORDER
+            return Step(due, max(self._earliest, now))
         for lookup in (Lookup.ORDER, Lookup.OPEN_ORDERS, Lookup.EXECUTIONS):
             if lookup not in self._round:
                 return Step(lookup, max(self._earliest, now))
@@ -107,13 +120,18 @@ class AbsenceProof:
         One that was asked for before the horizon, before the fence came back, or before its round
         was due counts for nothing.
         """
+        if lookup is Lookup.ORDER:
+            self._looked = True
         if lookup is Lookup.FENCE:
             # What was behind the fence may have landed since the lookups: they start afresh.
             if asked_at >= self.horizon:
-                self._fenced, self._rounds = True, 0
+                self._fences, self._rounds, self._looked = self._fences + 1, 0, False
                 self._round.clear()
                 self._counts_from = now
-            self._pause(now)
+            if self._fences < self._fences_needed:
+                self._earliest = now + self._settings.fence_spacing_s
+            else:
+                self._pause(now)
             return
         if asked_at < self._counts_from:
             self._pause(now)

@@ -9,28 +9,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import importlib
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
-
 from outlast import sim
 from outlast.backends.journal import read_records
 from outlast.core.journal import verify
-from outlast.drill.bots import ccxt_bot, naive, outlast_bot
+from outlast.drill.bots import naive, outlast_bot
 from outlast.drill.strategy import Strategy, strategy_for
 from outlast.mock.exchange import MockExchange
 from outlast.mock.run import DEFAULT_ACCOUNT
 from outlast.mock.scenario.model import Scenario
-from outlast.sim.aiohttp import SimConnector
 
-__all__ = ["BOTS", "BotResult", "run_bot"]
+__all__ = ["BOTS", "NEEDS", "BotResult", "run_bot"]
 
 BOTS: Final = ("naive", "ccxt", "outlast")
 """The bots that come with the drill, in the order in which they are shown."""
+
+NEEDS: Final[Mapping[str, tuple[str, ...]]] = {"ccxt": ("ccxt", "aiohttp")}
+"""What a bot needs besides the mock."""
 
 LOOK_EVERY_S: Final = 30.0
 """How often progress is told, in virtual seconds."""
@@ -67,6 +68,10 @@ def run_bot(
     scenario: Scenario, bot: str, *, seed: int, progress: Progress = lambda *_: None
 ) -> BotResult:
     """Run one bot through the whole scenario in virtual time."""
+    if bot == "ccxt":
+        # Before the simulation begins: while they are imported, its libraries touch real sockets.
+        importlib.import_module("outlast.drill.bots.ccxt_bot")
+        importlib.import_module("outlast.sim.aiohttp")
     with tempfile.TemporaryDirectory(prefix="outlast-drill-") as folder:
         journal = Path(folder) / "bot.journal"
         main = functools.partial(_drill, scenario, bot, seed, journal, progress)
@@ -147,6 +152,11 @@ def _obituary(error: BaseException) -> str:
 
 async def _ccxt(strategy: Strategy, url: str, *, key: str, secret: str) -> None:
     """ccxt leaves a session that it was given open, so it is closed here."""
+    import aiohttp  # noqa: PLC0415 - ccxt and aiohttp are extras that only this bot needs
+
+    from outlast.drill.bots import ccxt_bot  # noqa: PLC0415
+    from outlast.sim.aiohttp import SimConnector  # noqa: PLC0415
+
     async with aiohttp.ClientSession(connector=SimConnector()) as session:
         await ccxt_bot.run(strategy, url, key=key, secret=secret, session=session)
 

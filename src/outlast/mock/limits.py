@@ -56,6 +56,8 @@ class LimitWindow:
     limit: int
     decay_per_s: float | None = None
     """None: it starts anew with each interval. Else it never does, and drains this fast."""
+    ban_s: float = 0.0
+    """Dials: how long an address is turned away that has gone over the limit."""
     taker_back: int = 0
     """Orders: what the first fill of an order gives back when it took (Binance spot counts only
     unfilled orders)."""
@@ -159,7 +161,8 @@ class Limiter:
     """All counters of one venue. It is told the time (venue milliseconds) and decides."""
 
     def __init__(self, windows: Sequence[LimitWindow]) -> None:
-        self._windows = tuple(windows)
+        self._windows = tuple(w for w in windows if w.kind is not LimitKind.CONNECTS)
+        self._dials = next((w for w in windows if w.kind is LimitKind.CONNECTS), None)
         # (window, who) -> (start of the window, used); one entry a pair, overwritten in time.
         self._used: dict[tuple[LimitWindow, str], tuple[int, int]] = {}
         self._draining: dict[tuple[LimitWindow, str], DrainingCounter] = {}
@@ -196,7 +199,8 @@ class Limiter:
         for window, in_force in zip(self._windows, self.windows(limits), strict=True):
             cost = charge.cost(window)
             who = account if window.kind in _PER_ACCOUNT else ip
-            if who is None or (window.kind in _PER_ACCOUNT and cost == 0):
+            free = cost == 0 and (window.kind in _PER_ACCOUNT or window.decay_per_s is not None)
+            if who is None or free:
                 continue
             used = self._level(window, who, now_ms)
             if used + cost <= in_force.limit:
@@ -267,18 +271,22 @@ class Limiter:
         if banned is not None:
             return banned
         rule = limits.connects
-        if rule is None:
+        if rule is not None:
+            most, per_s, ban_s = rule.max, rule.per_s, rule.ban_s
+        elif self._dials is not None:
+            most, per_s, ban_s = self._dials.limit, self._dials.interval_s, self._dials.ban_s
+        else:
             return None
         address = self._addresses.setdefault(ip, _Address())
         if now_ms < address.dials_banned_until_ms:
             return _breach(LimitKind.CONNECTS, 429, address.dials_banned_until_ms, now_ms)
-        while address.dials and address.dials[0] <= now_ms - rule.per_s * 1000:
+        while address.dials and address.dials[0] <= now_ms - per_s * 1000:
             address.dials.popleft()
-        if len(address.dials) < rule.max:
+        if len(address.dials) < most:
             address.dials.append(now_ms)
             return None
         self.breaches_total += 1
-        address.dials_banned_until_ms = now_ms + int(rule.ban_s * 1000)
+        address.dials_banned_until_ms = now_ms + int(ban_s * 1000)
         address.dials.clear()
         return _breach(LimitKind.CONNECTS, 429, address.dials_banned_until_ms, now_ms)
 

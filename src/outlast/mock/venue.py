@@ -51,7 +51,7 @@ _UNCOUNTED: Final = frozenset({"overload", "unavailable", "refuse"})
 General Info, HTTP return codes: -1008 and "Service Unavailable" are not counted."""
 _CARRIED: Final = frozenset({"dribble", "truncate", "reset"})
 """Replies that carry the normal answer, or a part of it."""
-_SECRETS: Final = frozenset({"signature", "apiKey"})
+_SECRETS: Final = frozenset({"signature", "apiKey", "token"})
 
 
 @dataclass(slots=True, kw_only=True)

@@ -29,7 +29,7 @@ function accountCard({ venue, name, account }) {
     el("div", { class: "columns" },
       el("div", {}, table("Balances", ["", "Total"], kept, "none")),
       el("div", {}, held.length || venueHasPositions(venue) ? table("Positions", ["", "Qty", "Entry", "Unrealised"], held, "flat") : "")),
-    table("Open orders" + (more > 0 ? `, the newest ${open_orders.length}` : ""), ["", "", "Qty", "Filled", "Price", "", "Client order id"], orders, "none"));
+    el("div", { class: "orders", tabindex: open_orders.length > 8 ? "0" : null, role: "region", "aria-label": `Open orders of ${name} on ${venue}` }, table("Open orders" + (more > 0 ? `, the newest ${open_orders.length}` : ""), ["", "", "Qty", "Filled", "Price", "", "Client order id"], orders, "none")));
 }
 
 const venueHasPositions = (venue) => seen.venues[venue].product !== "spot";

@@ -46,7 +46,7 @@ function grouped(amount) {
   return rest === undefined ? grouping : grouping + "." + rest;
 }
 
-const percent = (share) => +(share * 100).toPrecision(4) + " %";
+const percent = (share) => +(share * 100).toPrecision(4) + "\u00a0%";
 const inWords = (name) => name.replaceAll("_", " ");
 
 function said(value) {

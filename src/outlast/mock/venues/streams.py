@@ -25,8 +25,7 @@ A dialect in ten lines::
             if change is not None:
                 self.sockets.publish("book:BTCUSD", lambda sub: Update(render(change)))
 
-(`Sockets`, `Client` and `Subscription` are in `mock/streams/hub.py` and `client.py`; import them
-for type checking only.) What to know:
+What to know:
 
 - A *topic* is a name of the dialect's own: who subscribes to the same topic is published to
   together. `channel` is what scenarios call it (`where: {channel: …}`, `mute: {channels: …}`):
@@ -57,21 +56,24 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from outlast.mock.streams.books import BookDiff, BookFeed, BookState
+from outlast.mock.streams.client import Client, Subscription
+from outlast.mock.streams.hub import Sockets
 from outlast.mock.venues.dialect import WireAnswer
 
 if TYPE_CHECKING:
     from outlast.mock.http.plans import HttpMessage
-    from outlast.mock.streams.client import Client, Subscription
-    from outlast.mock.streams.hub import Sockets
 
 __all__ = [
     "BookDiff",
     "BookFeed",
     "BookState",
+    "Client",
     "Feed",
     "Plug",
     "SocketRules",
+    "Sockets",
     "StreamDialect",
+    "Subscription",
     "Update",
 ]
 
@@ -156,15 +158,19 @@ class StreamDialect(Protocol):
 
     def opened(self, client: Client) -> None:
         """Greet a client, and subscribe it to what its path asks for."""
+        return
 
     def closed(self, client: Client) -> None:
         """Forget a client; its subscriptions are gone."""
+        return
 
     def expire_key(self, client: Client) -> None:
         """Let the key of the user's stream die, as the scenario's `expire_key` asks."""
+        return
 
     def going_away(self, client: Client) -> None:
         """Announce that the server is about to close (Binance spot: `serverShutdown`)."""
+        return
 
     def backlog(self, _subscription: Subscription, _count: int) -> Iterable[Update]:
         """Make up to `count` more messages that a venue may have held back, for

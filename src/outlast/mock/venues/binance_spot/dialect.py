@@ -7,7 +7,7 @@ lists, icebergs, trailing stops, pegged orders, margin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from outlast.mock.engine.engine import Engine
@@ -24,6 +24,7 @@ from outlast.mock.venues.binance_spot.market import Market
 from outlast.mock.venues.binance_spot.params import SpotParams
 from outlast.mock.venues.binance_spot.questions import Given, Question
 from outlast.mock.venues.binance_spot.routes import Security, SocketCall, route_of
+from outlast.mock.venues.binance_spot.streams import SpotStreams
 from outlast.mock.venues.binance_spot.time_units import in_microseconds, wants_microseconds
 from outlast.mock.venues.binance_spot.trading import OrderNotes, Trading
 from outlast.mock.venues.binance_um.aliases import to_json
@@ -55,7 +56,7 @@ class BinanceSpotDialect:
         self.notes = OrderNotes()
         trading, history = Trading(ids, self.notes), History(self.notes)
         market, account = Market(self.ledger), AccountDesk(self.ledger)
-        self.handlers: Mapping[str, Callable[[Question], Given]] = {
+        self.handlers: dict[str, Callable[[Question], Given]] = {
             "ping": market.ping,
             "time": market.time,
             "system_status": market.system_status,
@@ -101,6 +102,7 @@ class BinanceSpotDialect:
             "key_rights": account.key_rights,
             "margin_pairs": account.margin_pairs,
         }
+        self.streams = SpotStreams(self)
 
     @property
     def venue(self) -> str:
@@ -187,6 +189,7 @@ class BinanceSpotDialect:
         if call.name == "gone":
             return aliases.GONE
         question = Question(
+            call=call,
             params=SpotParams(call.params),
             account=account.name if account else "",
             view=view,
@@ -228,7 +231,7 @@ class BinanceSpotDialect:
 
 def _key_of(call: Call) -> str:
     if isinstance(call, SocketCall):
-        return call.params.get("apiKey", "")
+        return SpotParams(call.params).need("apiKey")
     return call.message.header("x-mbx-apikey")
 
 

@@ -65,6 +65,7 @@ MESSAGES: Final[Mapping[int, str]] = {
     -2028: "HMAC-SHA-256 API key is not supported",
     -2035: "User Data Stream subscription already active.",
     -2036: "User Data Stream subscription not active.",
+    -2042: "User Data Stream subscription ids are exhausted; please reconnect.",
     -2039: "Client order ID is not correct for this order ID.",
 }
 

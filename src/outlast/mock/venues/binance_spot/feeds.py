@@ -15,13 +15,15 @@ from typing import Final
 from outlast.mock.engine.events import EngineEvent, TradeEvent
 from outlast.mock.engine.model import Side
 from outlast.mock.engine.views import Level, PublicTrade
+from outlast.mock.streams.client import Client, Subscription
+from outlast.mock.streams.hub import Sockets
 from outlast.mock.venues.binance_spot import candles
 from outlast.mock.venues.binance_spot.market import aggregate, levels
 from outlast.mock.venues.binance_spot.time_units import in_microseconds
 from outlast.mock.venues.binance_um.aliases import to_json
 from outlast.mock.venues.binance_um.figures import fixed
 from outlast.mock.venues.binance_um.ledger import Bar, Ledger
-from outlast.mock.venues.streams import BookDiff, Client, Sockets, Subscription, Update
+from outlast.mock.venues.streams import BookDiff, Update
 
 __all__ = ["Feeds"]
 
@@ -342,7 +344,5 @@ def _text(name: str, body: object, combined: bool, microseconds: bool) -> str:
     return to_json({"stream": name, "data": shown} if combined else shown).decode()
 
 
-def _spoiled(
-    name: str, corrupted: Callable[[], object], combined: bool, microseconds: bool
-) -> str:
+def _spoiled(name: str, corrupted: Callable[[], object], combined: bool, microseconds: bool) -> str:
     return _text(name, corrupted(), combined, microseconds)

@@ -8,6 +8,7 @@ from outlast.mock.engine.engine import Engine
 from outlast.mock.engine.model import Instrument, NewOrder, Order, Rejected
 from outlast.mock.venues.binance_spot.errors import Purpose, SpotRefusal, refusal_of
 from outlast.mock.venues.binance_spot.params import SpotParams
+from outlast.mock.venues.dialect import Call
 from outlast.mock.view import VenueView
 
 __all__ = ["Given", "Question"]
@@ -17,6 +18,7 @@ __all__ = ["Given", "Question"]
 class Question:
     """What is asked, who asks, and the venue as it may be seen."""
 
+    call: Call
     params: SpotParams
     account: str
     """The engine's name of the account; empty for public calls."""

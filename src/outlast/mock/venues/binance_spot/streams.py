@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from outlast.mock.http.plans import HttpMessage
+from outlast.mock.streams.client import Client
+from outlast.mock.streams.hub import Sockets
 from outlast.mock.venues.binance_spot import aliases
 from outlast.mock.venues.binance_spot.errors import VenueRefusal
 from outlast.mock.venues.binance_spot.feeds import Feeds
@@ -20,7 +22,7 @@ from outlast.mock.venues.binance_spot.ws_api import Seat, WsApi
 from outlast.mock.venues.binance_um.aliases import to_json
 from outlast.mock.venues.binance_um.params import merged
 from outlast.mock.venues.dialect import WireAnswer
-from outlast.mock.venues.streams import Client, Feed, Plug, SocketRules, Sockets, StreamDialect
+from outlast.mock.venues.streams import Feed, Plug, SocketRules, StreamDialect
 
 if TYPE_CHECKING:
     from outlast.mock.venues.binance_spot.dialect import BinanceSpotDialect
@@ -48,6 +50,7 @@ class SpotStreams(StreamDialect):
         self._feeds = Feeds(sockets, self._dialect.ledger)
         self._user = UserFeed(sockets, self._dialect.notes)
         self._api = WsApi(sockets, self._user)
+        self._dialect.handlers.update(self._api.handlers)
 
     def plug(self, message: HttpMessage) -> Plug | WireAnswer | None:
         """Tell market streams from the WebSocket API by the path."""
@@ -84,6 +87,9 @@ class SpotStreams(StreamDialect):
             self._api.received(client, text)
         else:
             client.send(understood(client, self._feeds, text))
+
+    def closed(self, client: Client) -> None:
+        """Nothing to forget: all that a client had is on the connection itself."""
 
     def expire_key(self, client: Client) -> None:
         """End the user's stream: spot has no listen keys, its subscriptions are terminated."""

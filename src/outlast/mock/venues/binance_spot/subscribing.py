@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from outlast.mock.venues.binance_um.aliases import to_json
 
 if TYPE_CHECKING:
+    from outlast.mock.streams.client import Client
     from outlast.mock.venues.binance_spot.feeds import Feeds
-    from outlast.mock.venues.streams import Client
 
 __all__ = ["Subscriber", "request_id", "subscribe_all", "understood"]
 
@@ -91,7 +91,9 @@ def _obeyed(client: Client, feeds: Feeds, message: dict[str, Any]) -> object:
     if method not in _METHODS:
         expected = ", ".join(f"`{name}`" for name in _METHODS)
         shown = method if isinstance(method, str) else to_json(method).decode()
-        raise _Malformed(2, f"Invalid request: unknown variant `{shown}`, expected one of {expected}")
+        raise _Malformed(
+            2, f"Invalid request: unknown variant `{shown}`, expected one of {expected}"
+        )
     if not isinstance(params, list):
         raise _Malformed(2, "Invalid request: params must be an array")
     match method:
@@ -109,7 +111,8 @@ def _obeyed(client: Client, feeds: Feeds, message: dict[str, Any]) -> object:
         case "LIST_SUBSCRIPTIONS":
             return list(client.state.names())
         case "SET_PROPERTY":
-            return _set_property(client, params)
+            _set_property(client, params)
+            return None
     return _property(client, params)
 
 

@@ -1,4 +1,4 @@
-"""Binance USD-M futures over REST: the dialect that the exchange's pipeline speaks through.
+"""Binance USD-M futures: the dialect that the exchange's pipeline speaks through.
 
 It follows the venue's protocol as of autumn 2026, whatever date a scenario plays at; only the words
 of -1008 go by the scenario's clock. One object serves one venue of one running exchange.
@@ -27,6 +27,7 @@ from outlast.mock.venues.binance_um.market import Market
 from outlast.mock.venues.binance_um.params import Params, merged, signed_payload
 from outlast.mock.venues.binance_um.questions import Given, Question
 from outlast.mock.venues.binance_um.settings import Settings
+from outlast.mock.venues.binance_um.sockets import UmStreams
 from outlast.mock.venues.binance_um.trading import Trading
 from outlast.mock.venues.dialect import Call, WireAnswer
 
@@ -53,6 +54,7 @@ class BinanceUmDialect:
         trading, algos = Trading(ids), Algos(ids)
         history = History(trading, algos, self.ledger)
         market, account = Market(self.ledger), AccountDesk(self.ledger, seed)
+        self._streams = UmStreams(self, self.ledger, self.listen_keys)
         self._handlers: Mapping[str, Callable[[Question], Given]] = {
             "ping": market.ping,
             "time": market.time,
@@ -122,7 +124,7 @@ class BinanceUmDialect:
 
     @property
     def streams(self) -> StreamDialect | None:
-        return None
+        return self._streams
 
     @property
     def windows(self) -> tuple[LimitWindow, ...]:

@@ -29,6 +29,7 @@ class ListenKeys:
     def __init__(self, seed: int) -> None:
         self._seed, self._made = seed, 0
         self._by_account: dict[str, _Key] = {}
+        self._issued: set[str] = set()
 
     def new(self, q: Question) -> Given:
         """Give the account's key, a new one if there is none, valid for another hour."""
@@ -38,6 +39,7 @@ class ListenKeys:
             self._made += 1
             key = _Key(letters(64, self._seed, "listen key", q.account, self._made), 0)
             self._by_account[q.account] = key
+            self._issued.add(key.text)
         key.ends_ms = now_ms + VALID_MS
         return Given({"listenKey": key.text})
 
@@ -59,6 +61,15 @@ class ListenKeys:
             if key.text == text and now_ms < key.ends_ms:
                 return account
         return None
+
+    def of(self, account: str, now_ms: int) -> str | None:
+        """Give the account's key, while it is valid."""
+        key = self._valid(account, now_ms)
+        return None if key is None else key.text
+
+    def was_issued(self, text: str) -> bool:
+        """Tell whether this was ever a key, valid or not."""
+        return text in self._issued
 
     def ends_ms(self, account: str) -> int | None:
         """Give the instant at which the account's key runs out, if it has one."""

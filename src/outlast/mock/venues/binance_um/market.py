@@ -169,10 +169,13 @@ class Market:
         return _one_or_all(q, [_touch(q, instrument) for instrument in q.instruments()])
 
     def premium_index(self, q: Question) -> Given:
-        return _one_or_all(q, [
-            {**premium(q.engine, self._ledger, instrument.symbol), "time": q.now_ms}
-            for instrument in q.instruments()
-        ])
+        return _one_or_all(
+            q,
+            [
+                {**premium(q.engine, self._ledger, instrument.symbol), "time": q.now_ms}
+                for instrument in q.instruments()
+            ],
+        )
 
     def funding_rate(self, q: Question) -> Given:
         """List past fundings, oldest first."""
@@ -191,7 +194,6 @@ class Market:
             and (until_ms is None or funding.at_ms <= until_ms)
         ]
         return Given(rows[:limit] if since_ms is not None else rows[-limit:])
-
 
 
 _WHOLE_TAPE: Final = 1_000_000

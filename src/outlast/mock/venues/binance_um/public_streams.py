@@ -20,7 +20,7 @@ from outlast.mock.venues.binance_um.ledger import Ledger
 from outlast.mock.venues.binance_um.market import level_rows, premium, symbol_status
 from outlast.mock.venues.binance_um.order_views import price_places
 
-__all__ = ["PublicViews"]
+__all__ = ["Event", "PublicViews"]
 
 _LINEAR: Final = 1
 """`st`: 1 is USD-M."""

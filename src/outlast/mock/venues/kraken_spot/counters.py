@@ -57,6 +57,8 @@ def windows(tier: Tier) -> tuple[LimitWindow, ...]:
             limit=tier.calls_max,
             decay_per_s=tier.calls_decay_per_s,
         ),
+        # Source: Kraken docs, "Spot WebSockets Introduction": about 150 dials in 10 minutes.
+        LimitWindow(name="dials", kind=LimitKind.CONNECTS, interval_s=600, limit=150, ban_s=600.0),
     )
 
 

@@ -32,10 +32,10 @@ from outlast.mock.venues.kraken_spot.order_calls import OrderCalls
 from outlast.mock.venues.kraken_spot.order_log import OrderLog
 from outlast.mock.venues.kraken_spot.params import Params, merged
 from outlast.mock.venues.kraken_spot.questions import Given, Question
+from outlast.mock.venues.kraken_spot.streams import KrakenStreams
 from outlast.mock.venues.kraken_spot.symbols import Listing
 from outlast.mock.venues.kraken_spot.tokens import Tokens
 from outlast.mock.venues.kraken_spot.trading import Trading
-from outlast.mock.venues.streams import StreamDialect
 
 if TYPE_CHECKING:
     from outlast.mock.scenario.model import Reply
@@ -57,7 +57,14 @@ class KrakenSpotDialect:
         self.tokens = Tokens(seed)
         self.counters = counters.TradingCounters(tier)
         self.trading = Trading(self.log, self.counters, ids)
-        self.streams: StreamDialect | None = None
+        self.streams = KrakenStreams(
+            listing=lambda: self._listing,
+            log=self.log,
+            ledger=self.ledger,
+            tokens=self.tokens,
+            ids=ids,
+            points_max=tier.points_max,
+        )
         self._tier = tier
         self._gate = Gate()
         self._listing = Listing(())
@@ -147,9 +154,12 @@ class KrakenSpotDialect:
 
     def authenticate(self, call: Call, keys: KeyRing, now_ms: int) -> Account | WireAnswer | None:
         route = routes.find(call.message.method, call.message.path)
-        if route is None or not route.private:
+        on_socket = call.message.wants_websocket
+        if not on_socket and (route is None or not route.private):
             return None
         try:
+            if on_socket:
+                return self._gate.admit_token(call, keys, self.tokens, now_ms)
             return self._gate.admit(call, keys, now_ms)
         except VenueRefusal as refusal:
             return aliases.refused(refusal)
@@ -209,6 +219,8 @@ class KrakenSpotDialect:
 
     def charge(self, call: Call | None) -> Charge:
         """Public calls count against the address, private ones against the account."""
+        if call is not None and call.message.wants_websocket:
+            return Charge()  # requests on a socket have the trading engine's counter alone
         route = None
         if call is not None:
             route = routes.find(call.message.method, call.message.path)

@@ -21,6 +21,7 @@ __all__ = [
     "INVALID_NONCE",
     "INVALID_ORDER",
     "INVALID_SIGNATURE",
+    "INVALID_TOKEN",
     "LOCKOUT",
     "NO_POSITION",
     "ORDER_RATE",
@@ -46,6 +47,7 @@ UNKNOWN_METHOD: Final = "EGeneral:Unknown method"
 INVALID_KEY: Final = "EAPI:Invalid key"
 INVALID_SIGNATURE: Final = "EAPI:Invalid signature"
 INVALID_NONCE: Final = "EAPI:Invalid nonce"
+INVALID_TOKEN: Final = "EAPI:Invalid token"  # noqa: S105  # an error text
 RATE: Final = "EAPI:Rate limit exceeded"
 ORDER_RATE: Final = "EOrder:Rate limit exceeded"
 UNKNOWN_PAIR: Final = "EQuery:Unknown asset pair"

@@ -23,11 +23,13 @@ from outlast.mock.venues.kraken_spot.errors import (
     INVALID_KEY,
     INVALID_NONCE,
     INVALID_SIGNATURE,
+    INVALID_TOKEN,
     LOCKOUT,
     VenueRefusal,
     invalid,
 )
 from outlast.mock.venues.kraken_spot.params import Params
+from outlast.mock.venues.kraken_spot.tokens import Tokens
 
 __all__ = ["DEADLINE_MAX_MS", "DEADLINE_MIN_MS", "NONCE_RULE", "Gate", "check_deadline", "sign"]
 
@@ -35,6 +37,7 @@ NONCE_RULE: Final = Nonce(window=0, lockout_after=20, lockout_s=900.0)
 """What holds when the scenario says nothing: no window, and about 15 minutes of lockout. How many
 bad ones in a row lead there is not documented."""
 DEADLINE_MIN_MS: Final = 2_000
+SOCKET_DEADLINE_MIN_MS: Final = 500
 DEADLINE_MAX_MS: Final = 60_000
 
 _NONCE: Final = re.compile(r"[0-9]{1,20}\Z")
@@ -91,6 +94,21 @@ class Gate:
         state.bad_in_a_row = 0
         if call.name in _WITH_DEADLINE:
             check_deadline(params, now_ms, least_ms=DEADLINE_MIN_MS)
+        return account
+
+    def admit_token(self, call: Call, keys: KeyRing, tokens: Tokens, now_ms: int) -> Account:
+        """The account of a request on a socket, which shows a token instead of a signature.
+
+        Raises:
+            VenueRefusal: no token, a wrong or an old one; a deadline out of range.
+        """
+        params = Params(call.params)
+        name = tokens.account(params.text("token") or "", now_ms)
+        account = next((account for account in keys if account.name == name), None)
+        if account is None:
+            raise VenueRefusal(INVALID_TOKEN)
+        if call.name in _WITH_DEADLINE:
+            check_deadline(params, now_ms, least_ms=SOCKET_DEADLINE_MIN_MS)
         return account
 
     def _bad(self, state: _Key, text: str, limits: Limits, now_ms: int) -> VenueRefusal:
