@@ -13,9 +13,8 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
 
-# Take --allow-missing away as soon as the mock serves all three venues.
 test-clients: $(VENV)/.dev
-	$(BIN)/python tests/clients/run.py --allow-missing
+	$(BIN)/python tests/clients/run.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -2,13 +2,13 @@
 
     python -m benchmarks.mock_load --minutes 5
 
-50 connections send 10,000 requests a minute over real sockets, reads and orders mixed, to
-`outlast mock` in a process of its own whose scenario answers a fifth of them badly. Reported are
-the mock's own errors (anything on its stderr, answers 5xx that no rule made, connections that no
-rule ended) and its memory. Then the same clients run twice in the simulation, with one seed: the
-two truths have to be equal.
+50 connections, shared out over the three venues, send 10,000 requests a minute over real sockets,
+reads and orders mixed, to `outlast mock` in a process of its own, whose scenario answers a fifth of
+them badly. A stream of each venue's book is read besides. Reported are the mock's own errors
+(anything on its stderr, answers 5xx that no rule made, dials that failed) and its memory. Then the
+same clients run twice in the simulation, with one seed: the two truths have to be equal.
 
-Exit code 0 if all three hold: no error of the mock's own, memory under 300 MB and flat, same truth.
+Exit code 0 if it all holds: no error of the mock's own, memory flat and under 300 MB, one truth.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import argparse
 import asyncio
 import contextlib
 import hashlib
-import hmac
+import itertools
 import json
 import random
 import subprocess
@@ -29,27 +29,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
+
+from benchmarks.mock_load_wires import STREAMS, Ask, Tongue, tongue_of
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
 
 from outlast import sim
 from outlast.mock import MockExchange
 from outlast.mock.scenario.load import loads
 
 OUTLAST: Final = Path(sys.executable).parent / "outlast"
+VENUES: Final = tuple(STREAMS)
 PATIENCE_S: Final = 5.0
 RSS_MB_MAX: Final = 300
-GROWTH_KB_MAX: Final = 3.0
-"""How much memory one request may leave behind, in the long run: a write's record and its order
-take 1.6 kB by design (`docs/mock.md`, Truth), and a quarter of the requests are writes."""
+GROWTH_KB_MAX: Final = 1.5
+"""How much memory a request may leave behind in the mean, once the newest reads are kept whole.
+Orders stay in the truth for ever (`docs/mock.md`, Truth): a write leaves 2 to 3 kB with all that it
+makes, a read 35 bytes, and a third of the requests are writes."""
 SIMULATED_S: Final = 20.0
 
 SCENARIO: Final = """
 scenario: load
 title: a fifth of everything goes wrong
 fidelity: synthetic
-venue: binance-um
+venue: [binance-um, binance-spot, kraken-spot]
 seed: {seed}
-limits: {{enforce: true, factor: 20}}
+limits: {{enforce: true, factor: 1000}}
 phases:
   - name: busy
     for: rest
@@ -63,8 +68,9 @@ phases:
       - {{match: "account.*", p: 0.05, reply: {{dribble: {{over: 1s, then: cut}}}}}}
       - {{match: "*", p: 0.05, reply: unavailable}}
       - {{match: "*", p: 0.2, latency: {{p50: 20ms, p99: 400ms}}}}
+      - {{match: ws.market.stream, p: 0.5, stream: {{gap: 0.01}}}}
 """
-BAD_STATUS: Final = frozenset({502, 503})
+BAD_STATUS: Final = frozenset({502, 503, 520})
 """The only 5xx that the scenario's rules make."""
 
 
@@ -78,49 +84,46 @@ class Tally:
     """Connections that ended without an answer, as resets, cuts and hangs do."""
     refused: int = 0
     """Dials that failed; no rule of the scenario makes that."""
+    frames: int = 0
+    """Messages of the streams."""
     strange: list[str] = field(default_factory=list)
     """Answers 5xx that no rule of the scenario makes."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """One venue and one account of it: where to knock, and as whom."""
+
+    venue: str
+    rest: str
+    stream: str
+    key: str
+    secret: str
 
 
 # -- the clients ----------------------------------------------------------------------------------
 
 
-@dataclass
-class Account:
-    """Whom the requests are signed for, and the difference of the venue's clock to the loop's."""
-
-    root: str
-    key: str
-    secret: str
-    ahead_ms: int = 0
-
-    def signed(self, params: dict[str, str]) -> str:
-        now_ms = round(asyncio.get_running_loop().time() * 1000) + self.ahead_ms
-        query = urlencode({**params, "timestamp": str(now_ms), "recvWindow": "60000"})
-        digest = hmac.new(self.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
-        return f"{query}&signature={digest}"
-
-
 class Wire:
     """One connection that is kept, and made anew when the mock has ended it."""
 
-    def __init__(self, account: Account, tally: Tally) -> None:
-        self._account, self._tally = account, tally
+    def __init__(self, root: str, tally: Tally) -> None:
+        host, port = root.removeprefix("http://").split(":")
+        self._host, self._port = host, int(port)
+        self._tally = tally
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, method: str, path: str) -> tuple[int, bytes] | None:
+    async def send(self, ask: Ask) -> tuple[int, bytes] | None:
         """Status and body; None when there was no whole answer."""
         self._tally.requests += 1
-        host, port = self._account.root.removeprefix("http://").split(":")
         try:
             if self._streams is None:
-                self._streams = await asyncio.open_connection(host, int(port))
+                self._streams = await asyncio.open_connection(self._host, self._port)
         except OSError:
             self._tally.refused += 1
             return None
         reader, writer = self._streams
-        head = f"{method} {path} HTTP/1.1\r\nhost: {host}\r\nX-MBX-APIKEY: {self._account.key}"
-        writer.write(f"{head}\r\ncontent-length: 0\r\n\r\n".encode())
+        writer.write(self._written(ask))
         try:
             async with asyncio.timeout(PATIENCE_S):
                 status, body, closes = await _answer(reader)
@@ -132,8 +135,14 @@ class Wire:
             self.close()
         self._tally.statuses[status] += 1
         if status >= 500 and status not in BAD_STATUS:
-            self._tally.strange.append(f"{method} {path}: {status} {body[:200]!r}")
+            self._tally.strange.append(f"{ask.method} {ask.path}: {status} {body[:200]!r}")
         return status, body
+
+    def _written(self, ask: Ask) -> bytes:
+        lines = [f"{ask.method} {ask.path} HTTP/1.1", f"host: {self._host}"]
+        lines += [f"{name}: {value}" for name, value in ask.headers]
+        lines += [f"content-length: {len(ask.body)}", "", ask.body]
+        return "\r\n".join(lines).encode()
 
     def close(self) -> None:
         if self._streams is not None:
@@ -152,9 +161,11 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
 class Client:
     """One bot: reads much, orders some, cancels what it placed."""
 
-    def __init__(self, number: int, account: Account, tally: Tally, *, seed: int) -> None:
-        self._number, self._account = number, account
-        self._wire = Wire(account, tally)
+    def __init__(self, number: int, door: Door, tally: Tally, *, ahead_ms: int, seed: int) -> None:
+        """`ahead_ms`: the difference of the venue's clock to the loop's."""
+        self._number, self._ahead_ms = number, ahead_ms
+        self._tongue: Tongue = tongue_of(door.venue, door.key, door.secret)
+        self._wire = Wire(door.rest, tally)
         self._random = random.Random(f"{seed}/{number}")
         self._placed: list[str] = []
         self._made = 0
@@ -166,57 +177,69 @@ class Client:
         try:
             while due_s < until_s:
                 await asyncio.sleep(max(0.0, due_s - loop.time()))
-                await self._wire.ask(*self._next())
+                await self._wire.send(self._next(round(loop.time() * 1000) + self._ahead_ms))
                 due_s += every_s  # what a hanging answer has delayed is made up for
         finally:
             self._wire.close()
 
-    def _next(self) -> tuple[str, str]:
+    def _next(self, now_ms: int) -> Ask:
         chance = self._random.random()
         if chance < 0.45:
-            return "GET", "/fapi/v1/depth?symbol=BTCUSDT&limit=20"
+            return self._tongue.book()
         if chance < 0.55:
-            return "GET", "/fapi/v1/time"
+            return self._tongue.time()
         if chance < 0.65:
-            return "GET", f"/fapi/v3/account?{self._account.signed({})}"
-        if chance < 0.75:
-            return "GET", f"/fapi/v1/openOrders?{self._account.signed({'symbol': 'BTCUSDT'})}"
+            return self._tongue.balances(now_ms)
+        if chance < 0.70:
+            return self._tongue.open_orders(now_ms)
         if chance < 0.85 and self._placed:
-            name = self._placed.pop(0)
-            params = {"symbol": "BTCUSDT", "origClientOrderId": name}
-            return "DELETE", f"/fapi/v1/order?{self._account.signed(params)}"
-        return "POST", f"/fapi/v1/order?{self._account.signed(self._order())}"
-
-    def _order(self) -> dict[str, str]:
+            return self._tongue.cancel(self._placed.pop(0), now_ms)
         self._made += 1
         name = f"c{self._number}-{self._made}"
-        side = self._random.choice(("BUY", "SELL"))
-        order = {"symbol": "BTCUSDT", "side": side, "quantity": "0.001", "newClientOrderId": name}
         if self._random.random() < 0.3:
-            return {**order, "type": "MARKET"}
+            return self._tongue.market(name, self._random.choice(("buy", "sell")), now_ms)
         self._placed.append(name)
-        price = str(self._random.randrange(60_000, 66_000))
-        return {**order, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": price}
+        return self._tongue.limit(name, str(self._random.randrange(60_000, 66_000)), now_ms)
 
 
-async def drive(
-    root: str, keys: list[dict[str, str]], *, per_minute: int, seconds: float, seed: int
-) -> Tally:
-    """As many clients as there are `keys`, for `seconds` of the loop's clock."""
+async def read_stream(door: Door, tally: Tally) -> None:
+    """Follow a venue's book, and connect again when the mock has ended it, until cancelled."""
+    path, first = STREAMS[door.venue]
+    while True:
+        with contextlib.suppress(WebSocketException):
+            async with connect(door.stream + path) as socket:
+                if first:
+                    await socket.send(first)
+                async for _ in socket:
+                    tally.frames += 1
+        await asyncio.sleep(1.0)
+
+
+async def drive(doors: list[Door], *, per_minute: int, seconds: float, seed: int) -> Tally:
+    """A client for each of `doors`, for `seconds` of the loop's clock, and a stream a venue."""
     loop, tally = asyncio.get_running_loop(), Tally()
-    first = Wire(Account(root, "", ""), Tally())
-    reply = None
-    while reply is None or reply[0] != 200:  # this question is also answered badly at times
-        reply = await first.ask("GET", "/fapi/v1/time")
-    first.close()
-    ahead_ms = json.loads(reply[1])["serverTime"] - round(loop.time() * 1000)
-    until_s, every_s = loop.time() + seconds, 60 * len(keys) / per_minute
+    ahead_ms = await _server_time(doors) - round(loop.time() * 1000)
+    until_s, every_s = loop.time() + seconds, 60 * len(doors) / per_minute
+    first_of_each = {door.venue: door for door in reversed(doors)}.values()
+    readers = [asyncio.create_task(read_stream(door, tally)) for door in first_of_each]
     async with asyncio.TaskGroup() as clients:
-        for number, key in enumerate(keys):
-            account = Account(root, key["key"], key["secret"], ahead_ms)
-            client = Client(number, account, tally, seed=seed)
+        for number, door in enumerate(doors):
+            client = Client(number, door, tally, ahead_ms=ahead_ms, seed=seed)
             clients.create_task(client.run(every_s=every_s, until_s=until_s))
+    for reader in readers:
+        reader.cancel()
+    await asyncio.gather(*readers, return_exceptions=True)
     return tally
+
+
+async def _server_time(doors: list[Door]) -> int:
+    """The venues' clock: they have one."""
+    door = next(door for door in doors if door.venue == "binance-um")
+    wire, reply = Wire(door.rest, Tally()), None
+    while reply is None or reply[0] != 200:  # this question is also answered badly at times
+        reply = await wire.send(tongue_of(door.venue, "", "").time())
+    wire.close()
+    return int(json.loads(reply[1])["serverTime"])
 
 
 # -- the mock in a process ------------------------------------------------------------------------
@@ -258,11 +281,10 @@ async def load(
     first: dict[str, Any], pid: int, *, connections: int, per_minute: int, seconds: float, seed: int
 ) -> tuple[Tally, list[float]]:
     """The load, and the mock's memory at its start, every minute (at least four times), its end."""
-    root = first["venues"]["binance-um"]["endpoints"]["rest"]
-    keys = []
-    for _ in range(connections):
+    doors = []
+    for venue in itertools.islice(itertools.cycle(VENUES), connections):
         opened = await asyncio.to_thread(ask_control, first["control"], "accounts", b"{}")
-        keys.append(opened["venues"]["binance-um"])
+        doors.append(door_of(venue, opened["venues"][venue]))
     memory: list[float] = []
 
     async def watch() -> None:
@@ -271,10 +293,16 @@ async def load(
             await asyncio.sleep(min(60.0, seconds / 4))
 
     watching = asyncio.create_task(watch())
-    tally = await drive(root, keys, per_minute=per_minute, seconds=seconds, seed=seed)
+    tally = await drive(doors, per_minute=per_minute, seconds=seconds, seed=seed)
     watching.cancel()
     memory.append(rss_mb(pid))
     return tally, memory
+
+
+def door_of(venue: str, described: dict[str, Any]) -> Door:
+    """From what the mock says of a venue and an account of it."""
+    roots = described["endpoints"]
+    return Door(venue, roots["rest"], roots["stream"], described["key"], described["secret"])
 
 
 # -- the same in the simulation -------------------------------------------------------------------
@@ -285,16 +313,17 @@ def truth_of(*, connections: int, per_minute: int, seed: int) -> str:
 
     async def run() -> str:
         async with MockExchange(loads(SCENARIO.format(seed=seed))) as exchange:
-            root = exchange.endpoints("binance-um")["rest"]
-            keys = []
-            for _ in range(connections):
-                _, accounts = exchange.run.open_account()
-                account = accounts["binance-um"]
-                keys.append({"key": account.key, "secret": account.secret})
-            await drive(root, keys, per_minute=per_minute, seconds=SIMULATED_S, seed=seed)
+            doors = []
+            for venue in itertools.islice(itertools.cycle(VENUES), connections):
+                account = exchange.run.open_account()[1][venue]
+                roots = exchange.endpoints(venue)
+                doors.append(
+                    Door(venue, roots["rest"], roots["stream"], account.key, account.secret)
+                )
+            await drive(doors, per_minute=per_minute, seconds=SIMULATED_S, seed=seed)
             documents = [exchange.truth.as_json(), exchange.truth.requests_json()]
-            engine = exchange.run.venues["binance-um"].stage.engine
-        text = json.dumps([*documents, engine.digest()], sort_keys=True)
+            engines = [venue.stage.engine for venue in exchange.run.venues.values()]
+        text = json.dumps([*documents, *(engine.digest() for engine in engines)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     return sim.run(run, seed=seed)
@@ -329,6 +358,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "requests_per_minute": round(tally.requests / seconds * 60),
         "answers": dict(sorted(tally.statuses.items())),
         "broken_by_rules": tally.broken,
+        "stream_messages": tally.frames,
         "errors": {
             "stderr": said,
             "dials_refused": tally.refused,

@@ -2,8 +2,7 @@
 
 import dataclasses
 import inspect
-import random
-from decimal import Decimal, getcontext
+from decimal import Decimal, localcontext
 
 import pytest
 from hypothesis import given, settings
@@ -62,28 +61,20 @@ def test_what_cannot_hold_money_exactly_is_refused_by_name(value):
 
 @pytest.mark.parametrize("value", ["", "ten", "1,5", "0x10", "1.2.3", "--1"])
 def test_what_is_no_number_is_refused_by_name(value):
-    with pytest.raises(ValueError, match="qty is .* which is not a number") as error:
+    with pytest.raises(ValueError, match=r"qty is .* which is not a number") as error:
         money(value, field="qty")
     assert error.value.__cause__ is None
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-Infinity", Decimal("sNaN"), Decimal("NaN")])
 def test_what_is_not_finite_is_refused_by_name(value):
-    with pytest.raises(ValueError, match="price is .* finite"):
+    with pytest.raises(ValueError, match=r"price is .* finite"):
         money(value, field="price")
 
 
 def test_the_callers_decimal_context_changes_nothing():
-    with_few_digits = getcontext().copy()
-    with_few_digits.prec = 3
-    before = getcontext()
-    try:
-        import decimal
-
-        decimal.setcontext(with_few_digits)
+    with localcontext(prec=3):
         assert str(money("123456.789", field="price")) == "123456.789"
-    finally:
-        decimal.setcontext(before)
 
 
 # Constructors.
@@ -213,7 +204,7 @@ def test_all_lists_what_the_module_defines(module):
         and getattr(value, "__module__", None) == module.__name__
         and (inspect.isclass(value) or inspect.isfunction(value))
     }
-    assert defined | {"Money"} == set(module.__all__) | {"Money"}
+    assert defined == set(module.__all__) - {"Money"}
 
 
 @pytest.mark.parametrize(
@@ -286,11 +277,3 @@ def test_only_transport_and_venue_are_evidence_about_health():
     for layer in Layer:
         failure = Failure(layer=layer, kind="x", outcome=Outcome.REFUSED, remedy=Remedy.RETRY)
         assert failure.infrastructure == (layer in (Layer.TRANSPORT, Layer.VENUE))
-
-
-def test_random_orders_round_trip_through_replace():
-    """Slots and keyword-only fields do not stand in the way of `dataclasses.replace`."""
-    rng = random.Random(5)
-    for _ in range(50):
-        order = limit(S, rng.choice(["buy", "sell"]), rng.randint(1, 9), rng.randint(1, 9))
-        assert dataclasses.replace(order, qty=order.qty + 1).qty - order.qty == 1

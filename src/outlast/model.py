@@ -41,6 +41,8 @@ Money = Decimal | str | int
 
 
 class Side(Enum):
+    """Which way an order trades: BUY takes the base currency, SELL gives it."""
+
     BUY = "buy"
     SELL = "sell"
 
@@ -50,6 +52,8 @@ class Side(Enum):
 
 
 class OrderType(Enum):
+    """How an order meets the book: at a price or at any, at once or when a price is reached."""
+
     LIMIT = "limit"
     MARKET = "market"
     STOP_MARKET = "stop_market"
@@ -64,10 +68,16 @@ class OrderType(Enum):
 
 
 class TimeInForce(Enum):
+    """How long an order stands."""
+
     GTC = "gtc"
+    """Until it is cancelled."""
     IOC = "ioc"
+    """It takes what is there at once; the rest expires."""
     FOK = "fok"
+    """All of it at once, or nothing."""
     GTD = "gtd"
+    """Until a time: `expires_in_s`."""
 
 
 class OrderStatus(Enum):
@@ -271,6 +281,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
+    """What the account holds of one currency, as last believed."""
+
     currency: str
     total: Decimal
     free: Decimal
@@ -286,6 +298,8 @@ class Balance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
+    """What the account holds of one instrument, as last believed."""
+
     symbol: str
     qty: Decimal
     """Signed: negative is short."""

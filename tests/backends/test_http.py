@@ -322,7 +322,9 @@ def test_an_answer_that_drips_in_is_cut_and_its_connection_closed():
         fault = await transport.send(request(server, "/drip", connect_within_s=0.2))
         took_s = asyncio.get_running_loop().time() - began
         assert "dripping" in fault.detail
-        assert 0.2 + 2 * SOON_S <= took_s < 20 * SOON_S  # the whole drip would take 100 times SOON_S
+        assert (
+            0.2 + 2 * SOON_S <= took_s < 20 * SOON_S
+        )  # the whole drip would take 100 times SOON_S
         async with asyncio.timeout(5.0):
             while server.left != ["/drip"]:
                 await asyncio.sleep(0.01)  # the server notices at its next byte

@@ -35,7 +35,7 @@ def fill(store, count, *, size=10):
     return list(store.records())
 
 
-@pytest.mark.parametrize("make", [lambda path: FileStore(path), lambda _: MemoryStore()])
+@pytest.mark.parametrize("make", [FileStore, lambda _: MemoryStore()])
 def test_a_new_store_is_empty_and_keeps_what_is_written(make, path):
     with contextlib.closing(make(path)) as store:
         assert store.last() is None

@@ -12,9 +12,9 @@ from command_line import complaint, outlast
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "client"))
 
-from venue_in_sim import BTC, PASSIVE, World, play  # noqa: E402  # the client's world
+from venue_in_sim import BTC, PASSIVE, World, play  # the client's world
 
-import outlast as library  # noqa: E402
+import outlast as library
 
 BUY = library.limit(BTC, "buy", "0.010", PASSIVE)
 

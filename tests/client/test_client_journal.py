@@ -1,4 +1,4 @@
-"""The session's journal over a store: what it writes, what it reads back, what it does when full."""
+"""The journal over a store: what it writes, what it reads back, what it does on a full disk."""
 
 import logging
 import random

@@ -1,4 +1,4 @@
-"""What a caller can get wrong: one line that names the field and the remedy, and nothing is sent."""
+"""What a caller can get wrong: one line names field and remedy, and nothing is sent."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ WRONG_ORDERS: dict[str, tuple[Any, type[Exception], str]] = {
     "unknown symbol": (
         lambda: outlast.limit("BTC/USD:USDT", "buy", "0.01", "60000"),
         outlast.UnknownInstrument,
-        "symbol 'BTC/USD:USDT' is not listed at binance-um; did you mean BTC/USDT:USDT or "
-        "ETH/USDT:USDT or BTCUSDT?",
+        (
+            "symbol 'BTC/USD:USDT' is not listed at binance-um; did you mean BTC/USDT:USDT or "
+            "ETH/USDT:USDT or BTCUSDT?"
+        ),
     ),
     "misspelt venue symbol": (
         lambda: outlast.limit("BTCUSTD", "buy", "0.01", "60000"),
@@ -41,14 +43,18 @@ WRONG_ORDERS: dict[str, tuple[Any, type[Exception], str]] = {
     "quantity off its step": (
         lambda: outlast.limit(BTC, "buy", "0.0105", "60000"),
         outlast.InvalidOrder,
-        "qty 0.0105 is not a multiple of BTC/USDT:USDT's step 0.001; use 0.010 "
-        "(Session.quantize does it)",
+        (
+            "qty 0.0105 is not a multiple of BTC/USDT:USDT's step 0.001; use 0.010 "
+            "(Session.quantize does it)"
+        ),
     ),
     "price off its tick": (
         lambda: outlast.limit(BTC, "buy", "0.01", "60000.05"),
         outlast.InvalidOrder,
-        "price 60000.05 is not a multiple of BTC/USDT:USDT's tick 0.1; use 60000.0 "
-        "(Session.quantize does it)",
+        (
+            "price 60000.05 is not a multiple of BTC/USDT:USDT's tick 0.1; use 60000.0 "
+            "(Session.quantize does it)"
+        ),
     ),
     "worth too little": (
         lambda: outlast.limit("ETH/USDT:USDT", "buy", "0.001", "1900"),
@@ -119,7 +125,7 @@ def test_a_field_that_no_venue_takes_is_named(make, message):
 def test_a_float_slippage_is_refused_and_nothing_is_sent(tmp_path):
     async def story(w: World):
         async with w.connect() as venue:
-            with pytest.raises(TypeError, match="max_slippage is 0.02, a float"):
+            with pytest.raises(TypeError, match=r"max_slippage is 0\.02, a float"):
                 await venue.close_position(BTC, max_slippage=0.02)
             with pytest.raises(ValueError, match="it is a share, above 0 and below 1"):
                 await venue.close_position(BTC, max_slippage="2")
@@ -176,8 +182,10 @@ def connect(**changes: Any) -> outlast.Session:
         ),
         (
             {"journal": "/no/such/folder/bot.journal"},
-            "journal is '/no/such/folder/bot.journal', but the folder '/no/such/folder' does not "
-            "exist; create it, or pass another path (journal=None keeps it in memory)",
+            (
+                "journal is '/no/such/folder/bot.journal', but the folder '/no/such/folder' does "
+                "not exist; create it, or pass another path (journal=None keeps it in memory)"
+            ),
         ),
         (
             {"endpoints": {"rest": "api.example.com"}},

@@ -108,7 +108,7 @@ def test_close_position_of_a_flat_symbol_sends_nothing(tmp_path):
 def test_a_short_is_closed_by_buying(tmp_path):
     async def story(w: World):
         async with w.connect() as venue:
-            assert venue.positions[ETH].qty == Decimal("-3")
+            assert venue.positions[ETH].qty == -3
             assert (await venue.close_position(ETH)).is_flat
         assert w.position("ETHUSDT") == 0
         assert w.orders[0].side.lower() == "buy"

@@ -103,11 +103,15 @@ def test_ids_are_never_used_twice_however_often_the_bot_is_killed(tmp_path):
 def test_an_error_in_the_body_leaves_nothing_unsettled_behind(tmp_path):
     async def story(w: World):
         w.fault("orders.create", reply="unknown", effect={"apply_after": "8s"}, times=1)
-        with pytest.raises(RuntimeError, match="the strategy fell over"):
+
+        async def fall_over():
             async with w.connect() as venue:
                 with pytest.raises(outlast.OutcomeUnknown):
                     await venue.submit(BUY, deadline_s=1)
                 raise RuntimeError("the strategy fell over")
+
+        with pytest.raises(RuntimeError, match="the strategy fell over"):
+            await fall_over()
         async with w.connect() as venue:
             [unknown] = venue.orders.unknown()
             assert venue.trading_state(BTC) is outlast.REDUCING

@@ -1,4 +1,4 @@
-"""Outages: the breaker, lies about the account, a venue that is down, and the way out of a position."""
+"""Outages: the breaker, lies about the account, a venue that is down, and the way out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The secret appears nowhere: not in logs, not in the journal, not in an exception or a repr (P8)."""
+"""The secret appears nowhere: not in logs, journal, exceptions or reprs (P8)."""
 
 from __future__ import annotations
 

@@ -163,8 +163,8 @@ def play(name: str, python: Path, mock: Mock) -> Result:
             command, capture_output=True, text=True, timeout=SESSION_S, check=False
         )
         out, errors = done.stdout, done.stderr
-        if not out or done.returncode not in (0, 1):
-            result.trouble = f"exit code {done.returncode}: {errors[-2000:]}"
+        if not out or done.returncode not in (0, 3):
+            result.trouble = f"broke off with exit code {done.returncode}: {errors[-2000:]}"
     except subprocess.TimeoutExpired as late:
         out = (late.stdout or b"").decode()
         result.trouble = f"not done after {SESSION_S} s"

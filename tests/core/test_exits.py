@@ -283,7 +283,7 @@ def test_old_knowledge_is_read_again():
 
 
 def test_knowledge_of_this_instant_is_never_asked_for_again():
-    """Whatever became of the last order: a plan that is told the truth does not ask for it twice."""
+    """Whatever became of the last order: what was read just now is not read again."""
     for tell in (
         lambda plan: plan.refused_by_rule(None, now=9.0),
         lambda plan: plan.refused_by_load(None, now=9.0),

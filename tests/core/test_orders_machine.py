@@ -140,9 +140,7 @@ class OneAccount(RuleBasedStateMachine):
     @precondition(lambda self: self.ours)
     @rule(which=st.integers(0, 9), event=st.sampled_from(["PROVED_ABSENT", "REJECTED"]))
     def we_hold_it_for_gone(self, which, event):
-        change = self.ledger.apply(
-            self.pick(which, self.ours), OrderEvent[event], at=self.tick()
-        )
+        change = self.ledger.apply(self.pick(which, self.ours), OrderEvent[event], at=self.tick())
         self.check(change)
 
     @precondition(lambda self: self.ours)
@@ -236,9 +234,7 @@ class OneAccount(RuleBasedStateMachine):
 
     @invariant()
     def exposure_covers_what_may_be_live(self):
-        live = sum(
-            (o.qty - o.filled_qty for o in self.ledger if o.status.may_be_live), Decimal(0)
-        )
+        live = sum((o.qty - o.filled_qty for o in self.ledger if o.status.may_be_live), Decimal(0))
         assert self.ledger.exposure(S, Side.BUY) == live >= 0
 
     def teardown(self):

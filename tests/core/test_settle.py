@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -45,7 +46,7 @@ def test_the_first_look_comes_half_a_second_after_the_send():
 def test_before_the_horizon_only_the_cheap_query_is_made_and_ever_more_rarely():
     steps, _ = walk(proof(), 100.0, until=HORIZON)
     assert {step.lookup for step in steps} == {Lookup.ORDER}
-    gaps = [later.at - sooner.at for sooner, later in zip(steps, steps[1:], strict=False)]
+    gaps = [later.at - sooner.at for sooner, later in pairwise(steps)]
     assert gaps == sorted(gaps)
     assert gaps[0] >= SETTINGS.look_every_s
     assert 4 <= len(steps) <= 8
@@ -230,8 +231,10 @@ def test_whatever_happens_a_proof_is_a_proof(needs_fence, happenings):
                     assert absence.is_complete
                     continue
                 assert step.at >= now
-                what, now = step.lookup, step.at
-            for lookup in THREE if what == "all three" else [what]:
+                asked, now = [step.lookup], step.at
+            else:
+                asked = THREE if what == "all three" else [what]
+            for lookup in asked:
                 answers.append((lookup, now, now + takes_s))
                 absence.absent(lookup, asked_at=now, now=now + takes_s)
         now += takes_s

@@ -172,6 +172,7 @@ def test_truth_verdict_and_venues_are_shown_and_all_begins_anew():
         await has_text(browser, ".venue .mode", "online")
         await browser.click(".venue summary")
         await has_text(browser, ".venue", mock.endpoints("binance-um")["rest"])
+        await has_text(browser, ".venue", mock.run.default_account("binance-um").secret)
         await bot.get("/fapi/v1/time")
         await has_text(browser, "#requests-count", "1 answered")
         await browser.click("#strip tbody button")

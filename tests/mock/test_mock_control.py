@@ -48,7 +48,10 @@ class Caller:
 
 def play(tell) -> None:
     async def main() -> None:
-        async with asyncio.timeout(30), MockExchange(loads(DOCUMENT)) as exchange:
+        async with (
+            asyncio.timeout(30),
+            MockExchange(loads(DOCUMENT), venues=["binance-um"]) as exchange,
+        ):
             exchange.run.clock.pause()
             await tell(Caller(exchange))
 

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from outlast.mock.http.plans import Answer, HttpMessage
 from outlast.mock.scenario.load import loads
 from outlast.mock.scenario.vocabulary import ALIASES, ENDPOINTS
 
+PAGE = Path(__file__).parents[2] / "docs" / "mock.md"
 DOCUMENT = """
 scenario: under-test
 venue: binance-um
@@ -208,7 +210,10 @@ def test_all_choices_can_be_made():
         assert set(ENDPOINTS) <= set(choices["match"])
         assert set(ALIASES) <= {reply for reply in choices["reply"] if isinstance(reply, str)}
         rules = [
-            {"match": match, **({"stream": "mute"} if match.endswith("stream") else {"reply": "ok"})}
+            {
+                "match": match,
+                **({"stream": "mute"} if match.endswith("stream") else {"reply": "ok"}),
+            }
             for match in choices["match"]
         ]
         rules += [{"match": "orders.create", "reply": reply} for reply in choices["reply"]]
@@ -220,6 +225,15 @@ def test_all_choices_can_be_made():
         for rule in rules:
             status, answer = await desk.post("faults", rule)
             assert status == 201, (rule, answer)
+
+    play(tell)
+
+
+def test_every_call_is_in_the_documentation():
+    async def tell(desk):
+        chapter = PAGE.read_text(encoding="utf-8").split("\n## Control\n")[1].split("\n## ")[0]
+        for call in (await desk.get(""))["calls"]:
+            assert f"`{call['method']} {call['path']}" in chapter, call
 
     play(tell)
 

@@ -24,6 +24,17 @@ from wire_words import Heard
 from outlast.mock.exchange import MockExchange, dialects
 from outlast.mock.scenario.load import from_data
 
+HELD_AWAY = "0.5"
+"""Resting orders wait this share away from where the market starts."""
+IN_FLIGHT = 800
+"""So many requests are on their way at a time, each on a connection: the mock takes 1000."""
+POOL = 12
+"""So many connections are in one pool: httpx looks through all of them for each request."""
+LIMITS_OFF = {
+    "enforce": False,
+    "nonce": {"window": 10**12, "lockout_after": 10**6, "lockout": "15m"},
+}
+"""For counting shares: hundreds of requests at once, overtaking each other on the way."""
 _TLS = ssl.create_default_context()  # dear to make; nothing here speaks TLS
 
 _DEFAULT_MIDS = {"BTCUSDT": ("68000", "0.1"), "BTC/USD": ("68000", "0.1")}
@@ -68,8 +79,8 @@ def market_of(story: Story, venue: str) -> Market:
 def furnished(story: Story, market: Market, **top: Any) -> dict[str, Any]:
     """The scenario's document, every account with resting orders to cancel and to ask about.
 
-    They rest so far away that no scenario's market reaches them. On futures there is a position as
-    well, if the scenario gives none. `top` replaces keys of the document.
+    They rest so far away that no scenario's market reaches them. `top` replaces keys of the
+    document.
     """
     document = copy.deepcopy(story.document)
     document["t0"] = datetime.fromtimestamp(story.t0_ms / 1000, UTC).isoformat()
@@ -80,20 +91,17 @@ def furnished(story: Story, market: Market, **top: Any) -> dict[str, Any]:
             balances |= _BALANCES[venue]
         world["account"] = {"balances": balances}
     account = world["account"]
-    share = "0.5" if market.side == "BUY" else "0.9"
     account.setdefault("open_orders", []).extend(
         {
             "symbol": market.key,
             "side": market.side,
             "type": "LIMIT",
             "qty": str(market.qty * 2),
-            "price": str(market.away(market.mid, share)),
+            "price": str(market.away(market.mid, HELD_AWAY) + number * market.tick),
             "client_order_id": f"held-{number}",
         }
         for number in range(HELD)
     )
-    if market.venue == "binance-um" and "positions" not in account:
-        account["positions"] = {market.key: {"qty": "0.100", "entry": str(market.mid)}}
     return document | top
 
 
@@ -190,16 +198,21 @@ class Stand:
         heard.seconds = loop.time() - began
         return heard
 
-    async def ask_all(self, batches: Sequence[Sequence[Sent]]) -> list[tuple[Sent, Heard]]:
-        """Send everything at once, each batch by a client of its own."""
+    async def ask_all(self, requests: Sequence[Sent]) -> list[tuple[Sent, Heard]]:
+        """Send everything as nearly at once as the venue takes it."""
 
         async def one(batch: Sequence[Sent]) -> list[tuple[Sent, Heard]]:
             async with self._client(self.endpoints["rest"]) as client:
                 heard = await asyncio.gather(*(self.ask(sent, client) for sent in batch))
             return list(zip(batch, heard, strict=True))
 
-        done = await asyncio.gather(*(one(batch) for batch in batches))
-        return [pair for pairs in done for pair in pairs]
+        done: list[tuple[Sent, Heard]] = []
+        for first in range(0, len(requests), IN_FLIGHT):
+            wave = requests[first : first + IN_FLIGHT]
+            pools = [wave[n : n + POOL] for n in range(0, len(wave), POOL)]
+            for pairs in await asyncio.gather(*(one(pool) for pool in pools)):
+                done += pairs
+        return done
 
     # -- looking ----------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
-HELD = 12
+HELD = 48
 """How many orders rest in every account from the start, `held-0` and so on."""
 
 

@@ -157,7 +157,7 @@ class Exits:
                     await self._clock.sleep(max(0.0, min(left_s, 1.0)))
                 case SendExit():
                     await self._send(plan, instrument, action, report, max_slippage)
-        self._finish(report, instrument)
+        await self._finish(report, instrument)
         return report
 
     async def _read_state(
@@ -281,7 +281,11 @@ class Exits:
         tick = instrument.tick_size
         return (best[0].price * share / tick).to_integral_value(towards) * tick
 
-    def _finish(self, report: CloseReport, instrument: Instrument) -> None:
+    async def _finish(self, report: CloseReport, instrument: Instrument) -> None:
+        if report.first_accepted_at is not None:
+            # The answers to orders do not carry the fills; a report without them is only shorter.
+            since_ms = round(report.began_at * 1000) - CLOCKS_DIFFER_MS
+            await self._lookups.executions(instrument, since_ms=since_ms)
         report.qty_left = self._account.position(instrument.symbol).qty
         for attempt in report.attempts:
             report.executions.extend(self._orders.ledger.executions(attempt.client_order_id))

@@ -266,8 +266,7 @@ class Control:
         venues = {
             venue: {
                 "endpoints": self._exchange.endpoints(venue),
-                "key": account.key,
-                "secret": account.secret,
+                **account.credentials(),
             }
             for venue, account in accounts.items()
         }

@@ -200,6 +200,8 @@ class MockExchange:
     def describe(self) -> dict[str, Any]:
         """Where everything is, with the default account's keys: the mock's first line of output.
 
+        Binance spot's have an `ed25519` key besides, the only kind that may log on to its WebSocket
+        API.
         `not_served` names venues of the scenario that the mock has no dialect for.
         """
         assert self._control_server is not None, "start the exchange first: its ports are not known"
@@ -208,8 +210,7 @@ class MockExchange:
             "venues": {
                 venue: {
                     "endpoints": self.endpoints(venue),
-                    "key": self._run.default_account(venue).key,
-                    "secret": self._run.default_account(venue).secret,
+                    **self._run.default_account(venue).credentials(),
                 }
                 for venue in self._run.venues
             },

@@ -79,10 +79,13 @@ class Session:
 
 
 def main(kind: type[Session]) -> None:
-    """Play the session with what the command line says. Exit code 0 if every step held."""
+    """Play the session with what the command line says.
+
+    Exit code 0 if every step held, 3 if one did not; any other: the session broke off.
+    """
     failed = asyncio.run(_play(kind(json.loads(sys.argv[1]))))
     sys.stdout.flush()
-    os._exit(1 if failed else 0)  # some clients leave threads behind that nobody can join
+    os._exit(3 if failed else 0)  # some clients leave threads behind that nobody can join
 
 
 async def _play(session: Session) -> int:

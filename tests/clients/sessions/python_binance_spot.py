@@ -152,10 +152,9 @@ class Play(Session):
     def told(self, order_id: int, execution: str) -> dict[str, Any] | None:
         """The private stream's report of an order for one kind of execution, once it is there."""
         for event in self.events:
-            if event["e"] in ("executionReport", "ORDER_TRADE_UPDATE"):
-                report = event.get("o", event)  # futures wrap the order
-                if (report["i"], report["x"]) == (order_id, execution):
-                    return report
+            report = event["o"] if event["e"] == "ORDER_TRADE_UPDATE" else event
+            if report.get("x") == execution and report["i"] == order_id:
+                return report
         return None
 
     async def _shown(self, order_id: int, execution: str) -> dict[str, Any]:

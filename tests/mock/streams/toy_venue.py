@@ -24,7 +24,7 @@ from outlast.mock.scenario.model import Scenario
 from outlast.mock.venues.binance_um.dialect import BinanceUmDialect
 from outlast.mock.venues.streams import Feed, Plug, SocketRules, StreamDialect, Update
 
-RULES = SocketRules(ping_every_s=20.0, pong_within_s=60.0, lifetime_s=86_400.0, inbound_per_s=5)
+RULES = SocketRules(ping_every_s=20.0, pong_within_s=60.0, lifetime_s=3600.0, inbound_per_s=5)
 CALM = "scenario: toy\nvenue: binance-um\nseed: 3\nphases:\n  - {name: calm, for: rest}\n"
 
 

@@ -70,16 +70,14 @@ async function look() {
   again = false;
   try {
     const overview = await call("GET", "overview?requests=" + SHOWN);
-    if (overview.run !== run) await beginAnew(overview);
-    [seen, seenAt] = [overview, performance.now()];
-    wait_ms = POLL_MS;
+    const began = overview.run === run ? null : await Promise.all(["", "choices", "scenarios"].map((name) => call("GET", name)));
+    [seen, seenAt, wait_ms] = [overview, performance.now(), POLL_MS];
     found();
-    show(overview);
-    maybeJudge();
+    if (began) queueMicrotask(() => beginAnew(overview, ...began));
+    queueMicrotask(() => show(overview)); // a mistake in the drawing is not taken for a lost mock
   } catch (error) {
-    if (!(error instanceof Refused || error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;
-    lost(error);
     wait_ms = Math.min(wait_ms * 2, POLL_MS_MAX);
+    lost(error);
   } finally {
     looking = false;
     clearTimeout(timer);
@@ -92,10 +90,9 @@ let lostSince = null;
 
 function lost(error) {
   lostSince ??= new Date();
-  const next = Math.round(Math.min(wait_ms * 2, POLL_MS_MAX) / 1000);
   const why = error instanceof Refused ? " (" + error.message + ")" : "";
   $("trouble").textContent = `The mock has not answered since ${local(lostSince)}${why}. ` +
-    (seen ? "Below is what it last said. " : "") + `Asking again every ${next} s.`;
+    (seen ? "Below is what it last said. " : "") + `Asking again in ${Math.round(wait_ms / 1000)} s.`;
   $("trouble").hidden = false;
   document.body.classList.add("gone");
 }
@@ -112,8 +109,7 @@ document.addEventListener("visibilitychange", () => {
 
 // -- once a run -----------------------------------------------------------------------------------
 
-async function beginAnew(overview) {
-  const [index, choices, catalogue] = await Promise.all([call("GET", ""), call("GET", "choices"), call("GET", "scenarios")]);
+function beginAnew(overview, index, choices, catalogue) {
   run = overview.run;
   rows.clear();
   $("strip").tBodies[0].replaceChildren();
@@ -145,6 +141,7 @@ function show(overview) {
   showRules(overview.rules);
   showTruth(overview.venues);
   showVenues(overview);
+  maybeJudge();
   const notices = overview.clock.notices;
   $("notices").hidden = !notices.length;
   $("notices").replaceChildren(...notices.map((n) => el("li", {}, hour(n.at_ms).slice(0, 8) + " " + n.text)));
@@ -190,7 +187,8 @@ function showPhases({ clock, scenario }) {
     const state = past ? "past" : index === clock.phase_index ? "present" : "coming";
     if (item.className === state) return;
     item.className = state;
-    item.toggleAttribute("aria-current", state === "present");
+    if (state === "present") item.setAttribute("aria-current", "step");
+    else item.removeAttribute("aria-current");
     item.querySelector("i").style.width = past ? "100%" : "0";
     item.querySelector("span").textContent = shortSpan(scenario.phases[index].duration_s);
   });

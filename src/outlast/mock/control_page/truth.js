@@ -43,14 +43,18 @@ function table(caption, heads, body, nothing) {
     el("tbody", {}, ...body));
 }
 
+// `{"a": {"b": 1}}` as `[["a b", 1]]`
+const flat = (object) => Object.entries(object).flatMap(([key, value]) =>
+  typeof value === "object" ? flat(value).map(([inner, found]) => [key + " " + inner, found]) : [[key, value]]);
+
 function layVenues(venues, control) {
-  $("venues").replaceChildren(...Object.entries(venues).map(([name, { endpoints, key, secret }]) =>
+  $("venues").replaceChildren(...Object.entries(venues).map(([name, { endpoints, ...credentials }]) =>
     el("div", { class: "venue", "data-venue": name },
       el("h3", {}, name), el("span", { class: "mode" }),
       el("div", { class: "prices" }),
       el("details", {}, el("summary", {}, "Endpoints and test key"),
         el("dl", { class: "pairs" },
-          ...Object.entries({ ...endpoints, control: control + ROOT, key, secret }).flatMap(([what, where]) =>
+          ...flat({ ...endpoints, control: control + ROOT, ...credentials }).flatMap(([what, where]) =>
             [el("dt", {}, inWords(what)), el("dd", {}, el("code", {}, where))]))))));
 }
 

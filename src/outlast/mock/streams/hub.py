@@ -152,7 +152,10 @@ class Sockets:
                 subscription.send(update)
 
     def every(self, interval_ms: int, action: Callable[[], None]) -> None:
-        """Call `action` at every multiple of so many venue milliseconds, while anybody is here."""
+        """Call `action` at every multiple of so many venue milliseconds, while anybody subscribes.
+
+        With no subscription anywhere it rests, so that an idle socket does not cut time in pieces.
+        """
         ticker = _Ticker(interval_ms, action)
         self._tickers.append(ticker)
         self._arm(ticker)
@@ -164,6 +167,9 @@ class Sockets:
     def soon(self, action: Callable[[], None]) -> None:
         """Do something at this instant of venue time, when what is under way is done."""
         self._clock.later(0.0, action)
+        if self._clock.paused:
+            # A clock that stands still wakes nobody; requests are answered all the same.
+            asyncio.get_running_loop().call_soon(self._clock.catch_up)
 
     def windows(self) -> tuple[LimitWindow, ...]:
         """The venue's counters with the limits in force."""
@@ -253,8 +259,6 @@ class Sockets:
         self._note_dial(plug, "accepted")
         client.start()
         self._guarded(client, lambda: self._streams.opened(client))
-        for ticker in self._tickers:
-            self._arm(ticker)
         client.listen(trailing)
         return link
 
@@ -350,6 +354,8 @@ class Sockets:
     def joined(self, subscription: Subscription) -> None:
         topic = self._topics.setdefault(subscription.topic, {})
         topic[subscription.client.number] = subscription
+        for ticker in self._tickers:
+            self._arm(ticker)
 
     def left(self, subscription: Subscription) -> None:
         topic = self._topics.get(subscription.topic, {})
@@ -417,7 +423,7 @@ class Sockets:
     # -- timers -----------------------------------------------------------------------------------
 
     def _arm(self, ticker: _Ticker) -> None:
-        if ticker.alarm is not None or not self._clients:
+        if ticker.alarm is not None or not self._topics:
             return
         now_ms = self._clock.now_ms
         next_ms = now_ms - now_ms % ticker.interval_ms + ticker.interval_ms
@@ -426,7 +432,7 @@ class Sockets:
 
     def _tick(self, ticker: _Ticker) -> None:
         ticker.alarm = None
-        if self._clients:
+        if self._topics:
             ticker.action()
             self._arm(ticker)
 

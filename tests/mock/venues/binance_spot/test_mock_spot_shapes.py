@@ -24,7 +24,7 @@ def check(answer: Any, sample: Any, *, without: Collection[str] = (), where: str
     """Every field of the sample is there with its type; more fields are newer ones."""
     if isinstance(sample, list):
         assert isinstance(answer, list), where
-        if sample and answer and isinstance(sample[0], list):
+        if "lines" in where and sample and isinstance(sample[0], list):
             assert len(sample[0]) == len(answer[0]), where
         if sample and answer:
             check(answer[0], sample[0], without=without, where=f"{where}[0]")
@@ -177,7 +177,5 @@ WRITES: list[tuple[str, Ask, set[str]]] = [
 
 
 @pytest.mark.parametrize(("sample", "ask", "without"), WRITES, ids=[r[0] for r in WRITES])
-def test_a_write_answers_in_the_documented_shape(
-    sample: str, ask: Ask, without: set[str]
-) -> None:
+def test_a_write_answers_in_the_documented_shape(sample: str, ask: Ask, without: set[str]) -> None:
     check(ask(World()), recorded(sample), without=without, where=sample)

@@ -7,13 +7,15 @@ what is not ASCII has to be percent-encoded before it is signed (2025-12-17).
 
 from __future__ import annotations
 
+import base64
 import hmac
 import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote_from_bytes
 
-from outlast.mock.keys import Account, KeyRing
+from outlast.mock.keys import Account, Ed25519Key, KeyRing
+from outlast.mock.venues.binance_spot import ed25519
 from outlast.mock.venues.binance_spot.errors import SpotRefusal, VenueRefusal
 from outlast.mock.venues.binance_spot.params import SpotParams
 from outlast.mock.venues.binance_um.auth import (
@@ -57,7 +59,7 @@ class Window:
 
 def keyed(key: str, keys: KeyRing) -> Account:
     """Give the account of an API key (-2014 no or malformed key, -2015 unknown)."""
-    account = keys.find(key)
+    account = keys.find(key) or keys.find_ed25519(key)
     if account is None:
         raise SpotRefusal(-2015 if _KEY_SHAPE.match(key) else -2014)
     return account
@@ -90,12 +92,24 @@ def check_clock(params: SpotParams, key: str, clocks: ClientClocks, now_ms: int)
         raise refusal
 
 
-def check_signature(params: SpotParams, account: Account, payload: bytes) -> None:
-    """Refuse with -1022 what was not signed with the key's secret; hex in any case."""
+def check_signature(params: SpotParams, account: Account, key: str, payload: bytes) -> None:
+    """Refuse with -1022 what was not signed with the key's secret: hex in any case, or base64."""
     given = params.need("signature")
-    expected = hmac_hex(account.secret, payload)
-    if not hmac.compare_digest(given.lower().encode(), expected.encode()):
+    if account.ed25519 is not None and key == account.ed25519.key:
+        valid = _is_signed(account.ed25519, payload, given)
+    else:
+        expected = hmac_hex(account.secret, payload)
+        valid = hmac.compare_digest(given.lower().encode(), expected.encode())
+    if not valid:
         raise SpotRefusal(-1022)
+
+
+def _is_signed(key: Ed25519Key, payload: bytes, signature: str) -> bool:
+    try:
+        given = base64.b64decode(signature, validate=True)
+    except ValueError:
+        return False
+    return ed25519.verify(ed25519.public_key(key.seed), payload, given)
 
 
 def encoded(payload: bytes) -> bytes:

@@ -163,10 +163,11 @@ class BinanceSpotDialect:
             if security is Security.SIGNED:
                 auth.check_clock(params, call.session.key, self._clocks, now_ms)
             return call.session
-        account = auth.keyed(_key_of(call), keys)
+        key = _key_of(call)
+        account = auth.keyed(key, keys)
         if security is Security.SIGNED:
             auth.check_clock(params, account.key, self._clocks, now_ms)
-            auth.check_signature(params, account, call.payload)
+            auth.check_signature(params, account, key, call.payload)
         return account
 
     def expired(self, call: Call, now_ms: int) -> WireAnswer | None:

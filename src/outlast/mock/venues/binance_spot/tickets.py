@@ -140,8 +140,8 @@ class OrderReader:
         self, instrument: Instrument, side: Side, price: Decimal | None, qty: Decimal
     ) -> None:
         """The outer ends of filters whose inner ends the engine knows."""
-        if price is None:
-            return
+        if price is None or price < instrument.tick:
+            return  # too low for PRICE_FILTER, which comes first
         reference = self.price(instrument.symbol)
         too_low = side is Side.BUY and price < reference * BID_DOWN
         if too_low or (side is Side.SELL and price > reference * ASK_UP):

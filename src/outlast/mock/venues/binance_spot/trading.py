@@ -205,10 +205,11 @@ class Trading:
         client_id = q.params.text("cancelOrigClientOrderId")
         cancel_id = q.params.client_id("cancelNewClientOrderId")
         data: dict[str, object] = {}
-        ids: tuple[int, ...] = ()
+        shown: tuple[int, ...] = ()
+        made: tuple[int, ...] = ()  # the new order alone: the other was made by another request
         cancelled = placed = False
         try:
-            data["cancelResponse"], ids = self._cancel(
+            data["cancelResponse"], shown = self._cancel(
                 q,
                 instrument,
                 order_id=order_id,
@@ -227,7 +228,7 @@ class Trading:
             try:
                 data["newOrderResponse"], new_id = self._place(q, ticket)
                 placed = True
-                ids = (*ids, new_id)
+                made, shown = (new_id,), (*shown, new_id)
             except VenueRefusal as refusal:
                 data["newOrderResponse"] = _error_body(refusal)
         body = {
@@ -236,10 +237,10 @@ class Trading:
             **data,
         }
         if cancelled and placed:
-            return Given(body, order_ids=ids, shown=ids)
+            return Given(body, order_ids=made, shown=shown)
         code = -2021 if cancelled or placed else -2022
         whole = {"code": code, "msg": SpotRefusal(code).msg, "data": body}
-        return Given(whole, order_ids=ids, shown=ids, status=status_of(code), code=code)
+        return Given(whole, order_ids=made, shown=shown, status=status_of(code), code=code)
 
     # -- amend ------------------------------------------------------------------------------
 

@@ -75,7 +75,7 @@ _ROUTES: Final = (
     _method("account.status", "account", "account.balances", _S, 20),
     _method("account.commission", "commission", "market.meta", _S, 20),
     _method("account.rateLimits.orders", "order_limits", "account.balances", _S, 40),
-    _method("session.logon", "session_logon", "stream.key", _N, 2),
+    _method("session.logon", "session_logon", "stream.key", _S, 2),
     _method("session.status", "session_status", "stream.key", _N, 2),
     _method("session.logout", "session_logout", "stream.key", _N, 2),
     _method("session.subscriptions", "session_subscriptions", "stream.key", _N, 2),
@@ -95,6 +95,7 @@ class Seat:
     microseconds: bool = False
     session: Account | None = None
     """Who has logged on."""
+    session_key: str | None = None
     since_ms: int | None = None
     given: int = 0
     """How many subscriptions there have been: the number of the next one."""
@@ -193,11 +194,16 @@ class WsApi:
     # -- the session ------------------------------------------------------------------------
 
     def _logon(self, q: Question) -> Given:
-        """Log on. Only Ed25519 keys may, and the mock's keys are HMAC."""
+        """Log on; from now on requests need neither key nor signature. Only Ed25519 keys may."""
         key = q.params.need("apiKey")
-        if q.view.keys.find(key) is None:
-            raise SpotRefusal(-2015)
-        raise SpotRefusal(-2028)
+        account = q.view.keys.find_ed25519(key)
+        if account is None:
+            raise SpotRefusal(-2028)
+        client = _client_of(q)
+        seat: Seat = client.state
+        seat.session, seat.session_key, seat.since_ms = account, key, q.now_ms
+        client.account = account.name
+        return Given(_session(q))
 
     def _session_status(self, q: Question) -> Given:
         return Given(_session(q))
@@ -205,7 +211,8 @@ class WsApi:
     def _logout(self, q: Question) -> Given:
         client = _client_of(q)
         seat: Seat = client.state
-        seat.session, seat.since_ms = None, None
+        seat.session, seat.session_key, seat.since_ms = None, None, None
+        self._sockets.soon(lambda: self._user.terminate(client))
         return Given(_session(q))
 
     # -- user streams -----------------------------------------------------------------------
@@ -338,7 +345,7 @@ def _session(q: Question) -> dict[str, object]:
     client = _client_of(q)
     seat: Seat = client.state
     return {
-        "apiKey": seat.session.key if seat.session else None,
+        "apiKey": seat.session_key,
         "authorizedSince": seat.since_ms,
         "connectedSince": seat.connected_ms,
         "returnRateLimits": seat.returns_rate_limits,
@@ -348,5 +355,6 @@ def _session(q: Question) -> dict[str, object]:
 
 
 def _owner(sockets: Sockets, call: SocketCall) -> str | None:
-    account = sockets.keys.find(call.params.get("apiKey", ""))
+    key = call.params.get("apiKey", "")
+    account = sockets.keys.find(key) or sockets.keys.find_ed25519(key)
     return None if account is None else account.name
