@@ -193,15 +193,49 @@ def test_trouble_at_the_venue_makes_a_finished_proof_need_a_fence():
     assert [step.lookup for step in steps] == [Lookup.FENCE, *THREE, *THREE]
 
 
+def test_an_engine_that_leaves_requests_unanswered_must_answer_several_in_a_row():
+    """One request that passes a stuck queue by chance says little about what is still in it."""
+    absence = proof(needs_fence=True)
+    absence.trouble(now=HORIZON + 1.0)
+    steps, _ = walk(absence, HORIZON + 1.0)
+    fences = [step.at for step in steps if step.lookup is Lookup.FENCE]
+    assert len(fences) == SETTINGS.fences_in_trouble
+    for sooner, later in pairwise(fences):
+        assert later >= sooner + SETTINGS.fence_spacing_s
+    # The order is looked for before each: presence ends the matter at once.
+    between = [step.lookup for step in steps[: 2 * len(fences)]]
+    assert between == [Lookup.ORDER, Lookup.FENCE] * len(fences)
+    assert [step.lookup for step in steps[2 * len(fences) :]] == [*THREE, *THREE]
+
+
+def test_new_trouble_starts_the_fences_anew():
+    absence = proof(needs_fence=True)
+    absence.trouble(now=HORIZON)
+    for number in range(SETTINGS.fences_in_trouble - 1):
+        at = HORIZON + 20.0 * number
+        absence.absent(Lookup.FENCE, asked_at=at, now=at + 0.1)
+    absence.trouble(now=HORIZON + 100.0)
+    steps, _ = walk(absence, HORIZON + 100.0)
+    fences = [step for step in steps if step.lookup is Lookup.FENCE]
+    assert len(fences) == SETTINGS.fences_in_trouble
+
+
+def test_trouble_after_a_finished_proof_unmakes_it():
+    absence = proof()
+    walk(absence, HORIZON)
+    absence.trouble(now=HORIZON + 60.0)
+    assert not absence.is_complete
+
+
 happenings = st.lists(
     st.tuples(
         st.sampled_from(
-            [*Lookup, "failed", "require_fence", "all three", "all three", "obey", "obey", "obey"]
+            [*Lookup, "failed", "require_fence", "trouble", *["all three"] * 3, *["obey"] * 6]
         ),
         st.sampled_from([0.0, 0.3, 2.0, 4.0, 30.0]),  # how long before the question
         st.sampled_from([0.0, 0.1, 3.0, 8.0]),  # how long until its answer
     ),
-    max_size=60,
+    max_size=80,
 )
 
 
@@ -216,14 +250,18 @@ def test_whatever_happens_a_proof_is_a_proof(needs_fence, happenings):
     first was answered.
     """
     absence = proof(needs_fence=needs_fence)
-    now, answers = 100.0, []
+    now, answers, fences_needed = 100.0, [], int(needs_fence)
+    fences = []  # when each came back, since the last trouble
     for what, wait_s, takes_s in happenings:
         now += wait_s
         if what == "failed":
             absence.failed(now=now + takes_s, retry_after_s=takes_s)
         elif what == "require_fence":
-            needs_fence = True
+            fences_needed = max(fences_needed, 1)
             absence.require_fence()
+        elif what == "trouble":
+            fences_needed, fences = SETTINGS.fences_in_trouble, []
+            absence.trouble(now=now)
         else:
             if what == "obey":
                 step = absence.next_step(now)
@@ -236,16 +274,17 @@ def test_whatever_happens_a_proof_is_a_proof(needs_fence, happenings):
                 asked = THREE if what == "all three" else [what]
             for lookup in asked:
                 answers.append((lookup, now, now + takes_s))
+                if lookup is Lookup.FENCE and now >= absence.horizon:
+                    fences.append(now + takes_s)
                 absence.absent(lookup, asked_at=now, now=now + takes_s)
         now += takes_s
         if not absence.is_complete:
             assert absence.next_step(now) is not None
             continue
         counts_from = absence.horizon
-        if needs_fence:
-            fences = [e for w, a, e in answers if w is Lookup.FENCE and a >= absence.horizon]
-            assert fences
-            counts_from = min(fences)
+        if fences_needed:
+            assert len(fences) >= fences_needed
+            counts_from = fences[fences_needed - 1]
         for lookup in THREE:
             good = [(a, e) for w, a, e in answers if w is lookup and a >= counts_from]
             assert len(good) >= 2

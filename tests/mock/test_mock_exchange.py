@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import pytest
 
 from outlast import mock, sim
-from outlast.mock.exchange import MockError, MockExchange
+from outlast.mock.exchange import MockError, MockExchange, dialects
 from outlast.mock.scenario.document import ScenarioError
 from outlast.mock.scenario.load import load, loads, slugs
 
@@ -191,9 +191,9 @@ def test_port_that_does_not_exist():
 
 def test_venues_that_are_not_served_are_named():
     with pytest.raises(MockError, match=r"kraken-spot.*serves binance-um"):
-        MockExchange("gateway-lost-reply")
+        MockExchange("gateway-lost-reply", available=only("binance-um"))
     with pytest.raises(MockError, match=r"does not serve 'kraken-spot'.*binance-um"):
-        MockExchange(loads(CALM), venues=["kraken-spot"])
+        MockExchange(loads(CALM), venues=["kraken-spot"], available=only("binance-um"))
     with pytest.raises(MockError, match="nonsense"):
         MockExchange(venues=["nonsense"])
     with pytest.raises(ScenarioError, match="no such scenario"):
@@ -202,12 +202,21 @@ def test_venues_that_are_not_served_are_named():
 
 def test_a_scenario_of_several_venues_is_served_as_far_as_can_be():
     async def story():
-        async with MockExchange("zero-balances") as exchange:
+        some = only("binance-um")
+        async with MockExchange("zero-balances", available=some) as exchange:
             first = exchange.describe()
             assert list(first["venues"]) == ["binance-um"]
             assert first["not_served"] == ["binance-spot"]
+        async with MockExchange("zero-balances") as exchange:
+            first = exchange.describe()
+            assert list(first["venues"]) == ["binance-spot", "binance-um"]
+            assert first["not_served"] == []
 
     asyncio.run(story())
+
+
+def only(venue):
+    return {venue: dialects()[venue]}
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("nan")])

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from scenario_text import PRODUCTS, Story
-from venue_wires import HELD, Keys, Market, Sent, request
+from venue_wires import Keys, Market, Sent, request
 from wire_words import Heard
 
 from outlast.mock.exchange import MockExchange, dialects
@@ -76,7 +76,7 @@ def market_of(story: Story, venue: str) -> Market:
     return Market(venue, key, symbol, Decimal(mid), Decimal(tick), Decimal(_QTYS["BTC"]))
 
 
-def furnished(story: Story, market: Market, **top: Any) -> dict[str, Any]:
+def furnished(story: Story, market: Market, *, held: int = 1, **top: Any) -> dict[str, Any]:
     """The scenario's document, every account with resting orders to cancel and to ask about.
 
     They rest so far away that no scenario's market reaches them. `top` replaces keys of the
@@ -100,7 +100,7 @@ def furnished(story: Story, market: Market, **top: Any) -> dict[str, Any]:
             "price": str(market.away(market.mid, HELD_AWAY) + number * market.tick),
             "client_order_id": f"held-{number}",
         }
-        for number in range(HELD)
+        for number in range(held)
     )
     return document | top
 

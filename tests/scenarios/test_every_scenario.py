@@ -41,7 +41,8 @@ def test_scenario(slug, venue):
     need_venue(venue)
     story = Story(slug)
     market = market_of(story, venue)
-    document = furnished(story, market, limits=LIMITS_OFF)
+    held = fault_samples.held_for(story, venue)
+    document = furnished(story, market, held=held, limits=LIMITS_OFF)
 
     async def play():
         samples = []

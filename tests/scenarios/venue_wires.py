@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 HELD = 48
-"""How many orders rest in every account from the start, `held-0` and so on."""
+"""So many orders at most rest in every account from the start, `held-0` and so on."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Sent:
     """The client order id that it is about."""
     reduces: bool | None = None
     price: str = ""
+    qty: str = ""
 
 
 _UM = {
@@ -141,6 +142,7 @@ def request(
     params = {k: str(v) for k, v in (ours | terms).items() if v is not None}
     reduces = params.get("reduceOnly") == "true" if endpoint == "orders.create" else None
     what = {"account": keys.name, "order": order, "reduces": reduces, "price": str(price or "")}
+    what["qty"] = params.get("newQty", "")
     if market.venue == "kraken-spot":
         if not signed:
             return Sent(endpoint, method, _with(path, params | {"tag": str(number)}), str(number))

@@ -108,8 +108,9 @@ def _wrong_on_kraken(heard: Heard, kind: str, endpoint: str, mode: str) -> str:
         trading = endpoint in ("orders.create", "orders.amend", "orders.cancel")
         words = f"{'EOrder' if trading else 'EAPI'}:Rate limit exceeded"
     elif kind == "mode":
-        if endpoint in ("orders.query", "orders.open"):
-            return "" if heard.json["error"] == [] else f"a read in {mode}: {heard}"
+        if endpoint in ("orders.query", "orders.open", "orders.deadman"):
+            # Reads, and the switch that stands in front of the engine, work in every mode.
+            return "" if heard.json["error"] == [] else f"{endpoint} in {mode}: {heard}"
         words = _KRAKEN_MODES[mode]
     else:
         words = _KRAKEN[kind]

@@ -285,6 +285,10 @@ class CallDesk:
         """The venue's time now, as far as we have measured it."""
         return self._server_clock.server_ms(self._clock.wall() * 1000)
 
+    def server_ms_at(self, wall_s: float) -> int:
+        """The venue's time at an instant of our wall clock (seconds since the epoch)."""
+        return self._server_clock.server_ms(wall_s * 1000)
+
     async def sync_clock(self, *, deadline: float | None = None) -> Failure | None:
         """Measure the venue's clock once; the old offset stands where it does not answer."""
         # A step of our own clock is looked for now: found with the answer, it would spoil it.

@@ -284,7 +284,7 @@ class Exits:
     async def _finish(self, report: CloseReport, instrument: Instrument) -> None:
         if report.first_accepted_at is not None:
             # The answers to orders do not carry the fills; a report without them is only shorter.
-            since_ms = round(report.began_at * 1000) - CLOCKS_DIFFER_MS
+            since_ms = self._calls.server_ms_at(report.began_at) - CLOCKS_DIFFER_MS
             await self._lookups.executions(instrument, since_ms=since_ms)
         report.qty_left = self._account.position(instrument.symbol).qty
         for attempt in report.attempts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -17,6 +17,10 @@ from outlast.model import Execution, Order
 from outlast.wire import Clock, RecordStore
 
 __all__ = ["History", "Journal", "read_history"]
+
+
+UNWRITTEN_IDS_MAX: Final = 1_000
+"""More orders than any session sends without a journal: three hours of exits."""
 
 
 @dataclass(slots=True)
@@ -81,6 +85,9 @@ class Journal:
         self.ids = ClientOrderIds(prefix)
         for client_order_id in self.history.orders:
             self.ids.note_used(client_order_id)
+        if self.history.orders:
+            # An exit that went out while the disk was full left no trace here, and its id is used.
+            self.ids.skip(UNWRITTEN_IDS_MAX)
 
     def append(self, kind: str, fields: Mapping[str, Any]) -> str:
         """Write one record; return its id once the operating system has it.

@@ -44,7 +44,7 @@ class Lookups:
         report = self._codec.read_order(request, reply, instrument)
         if isinstance(report, Failure):
             return report
-        intended_ms = order.created_at * 1000
+        intended_ms = self._calls.server_ms_at(order.created_at)
         if report.created_ms is not None and report.created_ms < intended_ms - CLOCKS_DIFFER_MS:
             return True
         self._orders.report(report)

@@ -109,7 +109,8 @@ class Settler:
                 return shown if isinstance(shown, Failure) else order.client_order_id not in shown
             case Lookup.EXECUTIONS:
                 failure = await self._lookups.executions(
-                    instrument, since_ms=round(order.created_at * 1000) - CLOCKS_DIFFER_MS
+                    instrument,
+                    since_ms=self._calls.server_ms_at(order.created_at) - CLOCKS_DIFFER_MS,
                 )
                 if failure is not None:
                     return failure

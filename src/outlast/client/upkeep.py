@@ -104,7 +104,7 @@ class Upkeep:
             for order in self._orders.ledger
             if order.symbol == symbol and self._is_short(order)
         )
-        since_ms = round(oldest_s * 1000) - CLOCKS_DIFFER_MS
+        since_ms = self._calls.server_ms_at(oldest_s) - CLOCKS_DIFFER_MS
         return await self._lookups.executions(self._instruments[symbol], since_ms=since_ms)
 
     async def keep_time_for_ever(self) -> None:

@@ -48,6 +48,11 @@ class ClientOrderIds:
     def is_ours(self, client_order_id: str) -> bool:
         return client_order_id.startswith(f"{self.prefix}-")
 
+    def skip(self, count: int) -> None:
+        """Leave out the next `count` ids."""
+        assert count >= 0
+        self._used += count
+
     def note_used(self, client_order_id: str) -> None:
         """Never hand out this id, nor one before it: the journal shows that it was used."""
         _, _, counter = client_order_id.rpartition("-")

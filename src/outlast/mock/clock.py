@@ -34,8 +34,13 @@ class Alarm:
     cancelled: bool = field(default=False, compare=False)
 
     def cancel(self) -> None:
-        """Never do it."""
+        """Never do it, and hold on to nothing for it: its instant may be a day away."""
         self.cancelled = True
+        self.action = _nothing
+
+
+def _nothing() -> None:
+    """What a cancelled alarm does."""
 
 
 class VenueClock:

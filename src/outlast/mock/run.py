@@ -117,7 +117,8 @@ class Run:
         """A fresh account on every venue, with the scenario's balances and positions.
 
         Raises:
-            MockError: the name is taken.
+            MockError: the name is taken, or the engine refuses what the scenario gives an account
+                (its orders no longer fit the market of this hour).
         """
         self.clock.catch_up()
         if name is None:
@@ -126,7 +127,11 @@ class Run:
         elif name in self._accounts:
             raise MockError(f"name: account {name!r} exists; choose another or leave it out")
         self._accounts.add(name)
-        return name, {venue: s.stage.open_account(name) for venue, s in self._served.items()}
+        try:
+            opened = {venue: s.stage.open_account(name) for venue, s in self._served.items()}
+        except ValueError as error:
+            raise MockError(f"account {name!r} cannot be opened now: {error}") from error
+        return name, opened
 
     # -- inside -----------------------------------------------------------------------------------
 

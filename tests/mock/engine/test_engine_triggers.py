@@ -353,3 +353,15 @@ def test_nothing_fires_while_the_engine_is_halted_or_does_not_match() -> None:
         engine.configure(knobs)
         move(engine, "-0.10")
         assert order.status is UNTRIGGERED, knobs
+
+
+def test_a_stop_that_the_market_has_passed_is_taken_with_the_account_and_fires_at_once() -> None:
+    engine = um()
+    engine.set_market(MarketKnobs(drift=jump("-0.10")))
+    pass_s(engine, 1)
+    given = stop(SELL, 10, 95, reduce_only=True)
+    engine.open_account("late", balances={"USDT": D(100_000)}, positions=LONG, open_orders=[given])
+    (order,) = engine.orders("late")
+    pass_s(engine, 1)
+    assert order.status is EXPIRED
+    assert engine.positions("late")[SYMBOL].qty == 0

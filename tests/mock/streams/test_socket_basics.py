@@ -295,7 +295,7 @@ def test_a_request_dribbles_or_is_late():
     play(story)
 
 
-# -- malformed --------------------------------------------------------------------------------------
+# -- malformed ------------------------------------------------------------------------------------
 
 HELLO = (
     b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

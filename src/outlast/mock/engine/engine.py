@@ -121,7 +121,8 @@ class Engine:
     ) -> None:
         """Open an account with these wallets, positions as (signed qty, entry), and orders.
 
-        The orders are placed as a client would, whatever the mode.
+        The orders are placed as a client would, whatever the mode; a stop that the market has
+        passed already fires as soon as triggers run.
 
         Raises:
             ValueError: the account exists, an amount is negative, a symbol is not listed, or the

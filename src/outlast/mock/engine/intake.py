@@ -50,7 +50,9 @@ class Intake:
         if refusal is not None:
             return refusal
         if request.type.is_conditional:
-            return self._wait_for_trigger(account, request, silent=silent)
+            return self._wait_for_trigger(
+                account, request, silent=silent, may_be_reached=whatever_mode
+            )
         checked = self._risk_checked(account, request)
         if isinstance(checked, Rejected):
             return checked
@@ -100,13 +102,22 @@ class Intake:
         return None
 
     def _wait_for_trigger(
-        self, account: Account, request: NewOrder, *, silent: bool
+        self,
+        account: Account,
+        request: NewOrder,
+        *,
+        silent: bool,
+        may_be_reached: bool = False,
     ) -> Order | Rejected:
-        """Take a conditional order; only spot asks for its money before it fires."""
+        """Take a conditional order; only spot asks for its money before it fires.
+
+        `may_be_reached`: it is as if it had been there before the market came by, so it is taken
+        and fires as soon as triggers run.
+        """
         floor = self._floor
         market = floor.markets[request.symbol]
         price = market.mark if request.trigger_on_mark else self._seen_price(request.symbol)
-        if is_reached(request, price):
+        if is_reached(request, price) and not may_be_reached:
             return Rejected(RejectReason.WOULD_TRIGGER, f"the price is {price}")
         refusal = self._lock_refusal(account, request)
         if refusal is not None:

@@ -440,7 +440,6 @@ class Sockets:
         """The run is over: everybody is sent away."""
         for client in self.clients:
             client.close(CloseCode.GOING_AWAY)
-            client.cut()
 
 
 _PARTLY: Final = (Dribble, Truncate, Reset)

@@ -32,6 +32,9 @@ What to know:
   the venue's word for the kind of stream (`depth`, `kline`, `book`, `executions`, `heartbeat`).
 - Everything that a channel carries goes through `Subscription.send` or `Sockets.publish`: there
   the scenario loses, delays, doubles, swaps, mutes or holds it back. Answers go by `Client.send`.
+- Rules know a client by its account (`Plug.account`, or `client.account` once it is known), else by
+  its address. `close`, `no_pong` and `expire_key` are decided once a socket, all others once a
+  subscription; `ack_only` only when it is made.
 - A socket has the endpoint classes of its plug's feed (`ws.market.connect`, `ws.market.stream`);
   a subscription may be of the other one (`feed=Feed.USER` on a socket that carries both).
 - Requests (`order.place`, `add_order`): make a `Call` as for REST, and `client.ask(call, frame)`;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -175,6 +176,27 @@ def test_the_server_says_goodbye_before_it_goes() -> None:
         assert combined.frames[-1]["stream"] == "!serverShutdown"
         assert api.frames[-1]["event"]["e"] == "serverShutdown"
         assert raw.socket.close_code == 1001
+
+    play(story)
+
+
+def test_a_burst_is_in_sequence_and_the_others_do_not_notice() -> None:
+    async def story(world: Sockets) -> None:
+        name = "/ws/btcusdt@depth@100ms"
+        calm = await world.dial(name)
+        await asyncio.sleep(1)
+        # The fourth: two sockets and two subscriptions are counted.
+        world.fault("ws.market.stream", where={"nth": 4}, stream={"burst_on_resume": 500})
+        flooded = await world.dial(name)
+        await asyncio.sleep(2)
+        world.fault("ws.market.stream", stream={"bad_checksum": 1.0})
+        await asyncio.sleep(0.5)
+        for client, least in ((calm, 8), (flooded, 500)):
+            events = [event for event in client.take() if "U" in event]
+            steps = [b["U"] - a["u"] for a, b in itertools.pairwise(events)]
+            assert len(events) > least
+            assert set(steps[: steps.index(2) if 2 in steps else None]) == {1}
+            assert 2 in steps, "the damage done at the end shows in the chain"
 
     play(story)
 

@@ -31,7 +31,7 @@ def test_ping_time_and_the_spot_paths_that_some_clients_ask(world: World) -> Non
 def test_depth_shows_the_engines_book_within_the_limit(world: World, limit: int) -> None:
     given_ = world.ask("GET", "/fapi/v1/depth", symbol="BTCUSDT", limit=limit)
     book = world.engine.book("BTCUSDT", limit)
-    assert given_["lastUpdateId"] == book.update_id
+    assert given_["lastUpdateId"] == world.view.books.now("BTCUSDT").update_id
     assert [Decimal(price) for price, _ in given_["bids"]] == [level.price for level in book.bids]
     assert [Decimal(qty) for _, qty in given_["asks"]] == [level.qty for level in book.asks]
     assert len(given_["bids"]) <= limit

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import urlencode
 
 import pytest
-from mock_kraken_world import World, body, play
+from mock_kraken_world import World, body, play, request, sign
 
 from outlast.mock.http.plans import Hang
 from outlast.mock.records import Told
 from outlast.mock.scenario.model import Reply
 from outlast.mock.scenario.vocabulary import ALIASES
+from outlast.mock.venues.kraken_spot.figures import rfc3339
 
 TEXTS = {
     "overload": ("EService:Busy", Told.AMBIGUOUS),
@@ -76,8 +78,6 @@ def test_a_busy_answer_may_hide_an_order_that_landed():
 
 
 def test_a_late_order_lands_unless_its_deadline_has_passed():
-    from outlast.mock.venues.kraken_spot.figures import rfc3339
-
     async def story(world):
         world.fault("orders.create", reply={"html": "cdn-520"}, effect={"apply_after": "20s"})
         for name, seconds in (("early", 5), ("patient", 50)):
@@ -87,11 +87,7 @@ def test_a_late_order_lands_unless_its_deadline_has_passed():
         assert [o.request.client_order_id for o in world.engine.orders("main")] == ["patient"]
 
     async def raw(world, **params):
-        from mock_kraken_world import request, sign
-
         world.nonce += 1
-        from urllib.parse import urlencode
-
         sent = urlencode({"nonce": world.nonce, **params}).encode()
         path = "/0/private/AddOrder"
         headers = {"api-key": world.account.key}
@@ -105,8 +101,6 @@ def test_a_late_order_lands_unless_its_deadline_has_passed():
 
 def test_a_backend_timeout_is_a_silence_of_30_seconds():
     async def story(world):
-        from mock_kraken_world import request
-
         world.fault("time", reply="backend_timeout")
         plan = await world.venue(request("GET", "/0/public/Time"))
         assert plan.delivery == Hang(30.0)

@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 
 import pytest
-from mock_kraken_world import DATA, World, recorded
+from mock_kraken_world import DATA, World, recorded, request
 
 WORLD: list[World] = []
 NEWER = {
@@ -16,6 +16,7 @@ NEWER = {
     "CancelOrder": {"pending"},
     "EditOrder": {"status", "originaltxid", "volume", "price", "orders_cancelled"},
     "order": {"cl_ord_id", "displayvol", "aclass", "trigger", "reason", "trades"},
+    "descr": {"aclass"},
     "trade": {"aclass", "leverage"},
     "TradesHistory": {"count"},
     "TradeBalance": {"uv"},
@@ -53,7 +54,7 @@ def same_shape(own, theirs, name="", path="result"):
         assert set(theirs) - set(own) <= ABSENT.get(name, set()), path
         assert set(own) - set(theirs) <= NEWER.get(name, set()), path
         for key in set(own) & set(theirs):
-            same_shape(own[key], theirs[key], "", f"{path}.{key}")
+            same_shape(own[key], theirs[key], key, f"{path}.{key}")
     elif isinstance(theirs, list) and theirs and own:
         if all(kind(item) == kind(theirs[0]) for item in theirs):
             same_shape(own[0], theirs[0], name, f"{path}[0]")
@@ -171,8 +172,6 @@ def test_every_recorded_endpoint_is_served():
     assert len(files) > 20
     for file in files:
         method, path, *_ = file.read_text(encoding="utf-8-sig").splitlines()
-        from mock_kraken_world import request
-
         assert venue.dialect.route(request(method, path)) is not None, file.name
 
 

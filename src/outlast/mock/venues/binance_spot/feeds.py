@@ -6,10 +6,9 @@ Source: Binance spot API docs, web-socket-streams.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from typing import Final
 
 from outlast.mock.engine.events import EngineEvent, TradeEvent
@@ -50,6 +49,13 @@ class _Last:
     update_id: int = 0
 
 
+@dataclass(slots=True)
+class _Reader:
+    """Where one subscriber to a diff stream stands."""
+
+    last_id: int = 0
+
+
 class Feeds:
     """Makes the events of every market stream that somebody is on."""
 
@@ -57,6 +63,8 @@ class Feeds:
         self._sockets, self._ledger = sockets, ledger
         self._last: dict[str, _Last] = {}
         self._bars: dict[str, tuple[int, int]] = {}
+        self._followed: dict[str, str] = {}
+        """The diff streams whose sequence has begun, with their symbols."""
         sockets.engine.listen(self._hear)
         sockets.every(_FAST_MS, self._fast)
         sockets.every(_SLOW_MS, self._slow)
@@ -76,26 +84,25 @@ class Feeds:
         ):
             return
         channel = match["depth"] or match["plain"] or ("kline" if interval else "ticker")
-        client.subscribe(name, channel=channel, symbol=symbol)
-        self._last.pop(name, None)  # whoever joins is told how it stands at the next tick
-        if match["depth"] and not match["levels"]:
+        is_diff = bool(match["depth"]) and not match["levels"]
+        if is_diff:
             self._follow(name, symbol)
+        state = _Reader() if is_diff else None
+        client.subscribe(name, channel=channel, symbol=symbol, state=state)
+        self._last.pop(name, None)  # whoever joins is told how it stands at the next tick
 
     # -- pushing ----------------------------------------------------------------------------
 
-    def _push(self, name: str, body: object, corrupted: Callable[[], object] | None = None) -> None:
+    def _push(self, name: str, body: object) -> None:
         """Send one event to everybody on a stream, each in the form it asked for."""
-        texts: dict[tuple[bool, bool], str] = {}
+        updates: dict[tuple[bool, bool], Update] = {}
 
         def render(subscription: Subscription) -> Update:
             state = subscription.client.state
             form = (state.combined, state.microseconds)
-            if form not in texts:
-                texts[form] = _text(name, body, *form)
-            corrupt = None
-            if corrupted is not None:
-                corrupt = partial(_spoiled, name, corrupted, *form)
-            return Update(texts[form], corrupt=corrupt)
+            if form not in updates:
+                updates[form] = Update(_text(name, body, *form))
+            return updates[form]
 
         self._sockets.publish(name, render)
 
@@ -111,6 +118,7 @@ class Feeds:
                 self._book(name, symbol, match["levels"])
 
     def _slow(self) -> None:
+        self._forget_unheard()
         for name in self._sockets.topics():
             if name in _ALL:
                 self._everybody(name)
@@ -148,7 +156,9 @@ class Feeds:
 
     def _follow(self, name: str, symbol: str) -> None:
         """Begin a stream's sequence of diffs where the book stands now, if it has none yet."""
-        if not self._sockets.books.following(name, symbol):
+        self._forget_unheard()
+        if name not in self._followed:
+            self._followed[name] = symbol
             self._sockets.books.diff(name, symbol)
 
     def _book(self, name: str, symbol: str, depth: str | None) -> None:
@@ -157,8 +167,25 @@ class Feeds:
             return
         diff = self._sockets.books.diff(name, symbol)
         if diff is not None:
-            body = self._diff(diff)
-            self._push(name, body, lambda: body | {"U": diff.first_id + 1, "u": diff.last_id + 1})
+            self._push_diff(name, diff)
+
+    def _push_diff(self, name: str, diff: BookDiff) -> None:
+        """Send what changed to everybody on a stream, from where each of them stands."""
+        body = self._diff(diff)
+        updates: dict[tuple[bool, bool, int], Update] = {}
+
+        def render(subscription: Subscription) -> Update | None:
+            reader, state = subscription.state, subscription.client.state
+            first_id = max(diff.first_id, reader.last_id + 1)
+            reader.last_id = max(diff.last_id, reader.last_id)
+            if first_id > diff.last_id:
+                return None  # a burst has told it all of this already
+            form = (state.combined, state.microseconds, first_id)
+            if form not in updates:
+                updates[form] = _chained(name, body | {"U": first_id}, form[0], form[1])
+            return updates[form]
+
+        self._sockets.publish(name, render)
 
     def _diff(self, diff: BookDiff) -> dict[str, object]:
         return {
@@ -170,6 +197,26 @@ class Feeds:
             "b": levels(diff.bids),
             "a": levels(diff.asks),
         }
+
+    def backlog(self, subscription: Subscription, count: int) -> Iterator[Update]:
+        """Make updates of the book that change nothing, each with an id of its own.
+
+        Only diff streams have a backlog: of what other streams missed, the newest event says all.
+        """
+        name, reader = subscription.topic, subscription.state
+        if not isinstance(reader, _Reader) or subscription.symbol is None:
+            return
+        self._book(name, subscription.symbol, None)  # everybody is told up to here
+        state = subscription.client.state
+        for _ in range(count):
+            diff = self._sockets.books.touch(subscription.symbol)
+            reader.last_id = diff.last_id
+            yield _chained(name, self._diff(diff), state.combined, state.microseconds)
+
+    def _forget_unheard(self) -> None:
+        """End the sequences of diffs that nobody follows any more."""
+        for name in set(self._followed) - set(self._sockets.topics()):
+            self._sockets.books.forget(name, self._followed.pop(name))
 
     def _partial(self, name: str, symbol: str, depth: int) -> None:
         """Send the top of a book that has changed."""
@@ -344,5 +391,12 @@ def _text(name: str, body: object, combined: bool, microseconds: bool) -> str:
     return to_json({"stream": name, "data": shown} if combined else shown).decode()
 
 
-def _spoiled(name: str, corrupted: Callable[[], object], combined: bool, microseconds: bool) -> str:
-    return _text(name, corrupted(), combined, microseconds)
+def _chained(name: str, body: dict[str, object], combined: bool, microseconds: bool) -> Update:
+    """Make an update of a diff stream; damaged, it does not follow the one before it."""
+
+    def broken_chain() -> str:
+        number = body["U"]
+        assert isinstance(number, int)
+        return _text(name, body | {"U": number + 1}, combined, microseconds)
+
+    return Update(_text(name, body, combined, microseconds), corrupt=broken_chain)

@@ -6,11 +6,12 @@ Source: Binance spot API docs, web-socket-streams.md and web-socket-api.md ("Gen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from outlast.mock.http.plans import HttpMessage
-from outlast.mock.streams.client import Client
+from outlast.mock.streams.client import Client, Subscription
 from outlast.mock.streams.hub import Sockets
 from outlast.mock.venues.binance_spot import aliases
 from outlast.mock.venues.binance_spot.errors import VenueRefusal
@@ -22,7 +23,7 @@ from outlast.mock.venues.binance_spot.ws_api import Seat, WsApi
 from outlast.mock.venues.binance_um.aliases import to_json
 from outlast.mock.venues.binance_um.params import merged
 from outlast.mock.venues.dialect import WireAnswer
-from outlast.mock.venues.streams import Feed, Plug, SocketRules, StreamDialect
+from outlast.mock.venues.streams import Feed, Plug, SocketRules, StreamDialect, Update
 
 if TYPE_CHECKING:
     from outlast.mock.venues.binance_spot.dialect import BinanceSpotDialect
@@ -90,6 +91,9 @@ class SpotStreams(StreamDialect):
 
     def closed(self, client: Client) -> None:
         """Nothing to forget: all that a client had is on the connection itself."""
+
+    def backlog(self, subscription: Subscription, count: int) -> Iterable[Update]:
+        return self._feeds.backlog(subscription, count)
 
     def expire_key(self, client: Client) -> None:
         """End the user's stream: spot has no listen keys, its subscriptions are terminated."""

@@ -195,6 +195,10 @@ class BinanceUmDialect:
             given = self._handlers[call.name](question)
         except VenueRefusal as refusal:
             return _refused(refusal, call)
+        if call.name == "leverage" and isinstance(given.body, dict):
+            self._streams.leverage_changed(
+                question.account, given.body["symbol"], given.body["leverage"]
+            )
         return WireAnswer(
             status=200,
             body=aliases.to_json(given.body),

@@ -64,9 +64,10 @@ class UmStreams(StreamDialect):
 
     def __init__(self, dialect: Dialect, ledger: Ledger, keys: ListenKeys) -> None:
         self._dialect, self._ledger, self._keys = dialect, ledger, keys
+        self._is_attached = False
 
     def attach(self, sockets: Sockets) -> None:
-        self._sockets = sockets
+        self._sockets, self._is_attached = sockets, True
         self._market = MarketStreams(sockets, self._ledger)
         self._users = UserStreams(sockets, self._keys)
         self._api = WsApi(sockets, self._dialect)
@@ -119,7 +120,8 @@ class UmStreams(StreamDialect):
 
     def leverage_changed(self, account: str, symbol: str, leverage: int) -> None:
         """Tell the owner of a setting that was changed by REST."""
-        self._users.leverage_changed(account, symbol, leverage)
+        if self._is_attached:
+            self._users.leverage_changed(account, symbol, leverage)
 
     # -- control messages -------------------------------------------------------------------
 

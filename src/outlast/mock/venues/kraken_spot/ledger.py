@@ -139,9 +139,12 @@ class Ledger:
         if not bars or bars[-1].start_ms < start_ms:
             bars.append(Bar.still(start_ms, trade.price))
         bars[-1].add(trade)
+        spreads = self._spreads[trade.symbol]
+        if spreads and spreads[-1][0] // 1000 == trade.at_ms // 1000:
+            return  # one a second is enough: the answer has whole seconds
         bid, ask = self._engine.best(trade.symbol)
         if bid is not None and ask is not None:
-            self._spreads[trade.symbol].append((trade.at_ms, bid.price, ask.price))
+            spreads.append((trade.at_ms, bid.price, ask.price))
 
     def _book(self, fill: Execution) -> None:
         """Enter both legs; the running balance is kept here, as the fills are reported."""

@@ -165,6 +165,7 @@ class KrakenStreams(StreamDialect):
         snapshot = _flag(asked, "snapshot", default=channel != "trade")
         result = {"channel": channel, **shown, "snapshot": snapshot, "symbol": pair.name}
         client.send(asked.done(result))
+        self._market.heartbeat(client)
         value = topic.rstrip(":")
         match channel:
             case "book":
@@ -175,7 +176,6 @@ class KrakenStreams(StreamDialect):
                 self._market.ohlc(client, pair, int(value), snapshot=snapshot)
             case _:
                 self._market.trade(client, pair, snapshot=snapshot)
-        self._market.heartbeat(client)
 
     def _setting(
         self, client: Client, asked: Asked, channel: str
