@@ -21,6 +21,7 @@ from outlast.backends.journal import read_records
 from outlast.core.journal import verify
 from outlast.drill.bots import naive, outlast_bot
 from outlast.drill.strategy import Strategy, strategy_for
+from outlast.errors import ConfigurationError
 from outlast.mock.exchange import MockExchange
 from outlast.mock.run import DEFAULT_ACCOUNT
 from outlast.mock.scenario.model import Scenario
@@ -32,6 +33,9 @@ BOTS: Final = ("naive", "ccxt", "outlast")
 
 NEEDS: Final[Mapping[str, tuple[str, ...]]] = {"ccxt": ("ccxt", "aiohttp")}
 """What a bot needs besides the mock."""
+
+VENUE: Final = "binance-um"
+"""Where the bots trade: all three clients speak it."""
 
 LOOK_EVERY_S: Final = 30.0
 """How often progress is told, in virtual seconds."""
@@ -67,7 +71,16 @@ class BotResult:
 def run_bot(
     scenario: Scenario, bot: str, *, seed: int, progress: Progress = lambda *_: None
 ) -> BotResult:
-    """Run one bot through the whole scenario in virtual time."""
+    """Run one bot through the whole scenario in virtual time.
+
+    Raises:
+        ConfigurationError: the scenario is about venues that the bots do not trade on.
+    """
+    if VENUE not in scenario.venues:
+        raise ConfigurationError(
+            f"scenario {scenario.scenario} is about {', '.join(scenario.venues)}; the bots that "
+            f"come with the drill trade on {VENUE}: choose a scenario of that venue"
+        )
     if bot == "ccxt":
         # Before the simulation begins: while they are imported, its libraries touch real sockets.
         importlib.import_module("outlast.drill.bots.ccxt_bot")
@@ -81,7 +94,7 @@ def run_bot(
 async def _drill(
     scenario: Scenario, bot: str, seed: int, journal: Path, progress: Progress
 ) -> BotResult:
-    async with MockExchange(scenario, seed=seed) as mock:
+    async with MockExchange(scenario, venues=[VENUE], seed=seed) as mock:
         whole_s = sum(REST_S if p.duration_s is None else p.duration_s for p in scenario.phases)
         ended = asyncio.Event()
         playing = asyncio.create_task(_play(mock, bot, seed, journal, ended))
@@ -103,8 +116,7 @@ async def _play(
     mock: MockExchange, bot: str, seed: int, journal: Path, ended: asyncio.Event
 ) -> tuple[Mapping[str, Any] | None, str | None]:
     """Let the bot trade until the scenario ends; its belief, and what killed it before."""
-    venue = next(iter(mock.describe()["venues"]))
-    wires = mock.describe()["venues"][venue]
+    wires = mock.describe()["venues"][VENUE]
     url, key, secret = wires["endpoints"]["rest"], wires["key"], wires["secret"]
     clock = sim.clock()
     strategy = strategy_for(mock.scenario)
@@ -113,7 +125,7 @@ async def _play(
             outlast_bot.run(
                 strategy,
                 url,
-                venue=venue,
+                venue=VENUE,
                 key=key,
                 secret=secret,
                 clock=clock,

@@ -216,6 +216,9 @@ class MarketStreams:
         reader, books = subscription.state, self._sockets.books
         assert isinstance(reader, _Reader)
         self._tell_depth(stream, stream.symbol)  # everybody is told up to here
+        book = books.now(stream.symbol)
+        if not book.bids and not book.asks:
+            return  # nothing stands that could be touched
         for _ in range(count):
             diff: BookDiff = books.touch(stream.symbol)
             event = self._views.depth(diff, self._sockets.now_ms)
