@@ -194,6 +194,15 @@ class Account:
         reason = self._stale("balances", currency)
         return replace(known, is_stale=reason is not None, reason=reason or "")
 
+    def doubted(self) -> str | None:
+        """The first of the venue's answers that is not believed; None when all of them are."""
+        for what, guard in self._guards.items():
+            for name in self.known(what):
+                doubt = guard.doubt(name)
+                if doubt is not None:
+                    return f"{name}: {doubt.reason}"
+        return None
+
     def age_s(self, what: str) -> float | None:
         """Seconds since `what` was read; None when it never was."""
         read_at = self._read_at.get(what)

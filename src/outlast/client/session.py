@@ -370,6 +370,9 @@ class Session:
         breaker = rooms.guard.breakers[Plane.TRADING]
         if breaker.state in (BreakerState.OPEN, BreakerState.PROBING):
             return "trading is being left alone after repeated failures"
+        doubt = rooms.account.doubted()
+        if doubt is not None:
+            return f"what the venue says of the account is not believed ({doubt})"
         return None
 
     def _need_keys(self, doing: str) -> None:

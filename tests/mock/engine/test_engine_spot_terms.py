@@ -139,9 +139,8 @@ STEPS = st.lists(
 def test_wherever_fees_are_taken_no_wallet_goes_below_zero_and_flows_add_up(steps):
     venue = engine(usd="60000", btc="2")
     for side, qty, price, fee_asset, time_in_force, wait_ms in steps:
-        if price is None:
-            time_in_force = TimeInForce.GTC
-        venue.place("a", order(side, qty, price, fee_asset=fee_asset, time_in_force=time_in_force))
+        terms = {} if price is None else {"time_in_force": time_in_force}
+        venue.place("a", order(side, qty, price, fee_asset=fee_asset, **terms))
         venue.advance(venue.now_ms + wait_ms)
         for asset, held in venue.balances("a").items():
             assert held.total >= 0, asset
