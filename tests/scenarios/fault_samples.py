@@ -122,6 +122,8 @@ class Sample:
     faults: bool
     """False in the good half-wave of a flap."""
     pairs: list[tuple[Sent, Heard]]
+    records: dict[str, dict[str, Any]]
+    """What the mock noted of each request, by the client's tag."""
 
 
 async def take(
@@ -152,7 +154,9 @@ async def take(
                     requests.append(stand.make(kind.endpoint, keys, order=about, price=held_price))
     pairs = await stand.ask_all(requests)
     mode = phase.part("engine").get("mode", "online") if story.fails(venue) else "online"
-    return Sample(phase, admitted, at_s, mode, faults, pairs)
+    tags = {sent.tag for sent, _ in pairs}
+    records = {tag: record for tag, record in stand.records().items() if tag in tags}
+    return Sample(phase, admitted, at_s, mode, faults, pairs, records)
 
 
 # --- judging ---------------------------------------------------------------------------------
@@ -166,11 +170,10 @@ class Judge:
         sample: Sample,
         story: Story,
         venue: str,
-        records: dict[str, dict[str, Any]],
         orders: dict[tuple[str, str], dict[str, Any]],
     ) -> None:
         self.sample, self.story, self.venue = sample, story, venue
-        self.records, self.orders = records, orders
+        self.records, self.orders = sample.records, orders
         self.phase = sample.phase
         self.problems: list[str] = []
         self.taken: Counter[str] = Counter()

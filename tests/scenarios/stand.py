@@ -19,6 +19,8 @@ import httpx
 import pytest
 from scenario_text import PRODUCTS, Story
 from venue_wires import Keys, Market, Sent, request
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidMessage, InvalidStatus
 from wire_words import Heard
 
 from outlast.mock.exchange import MockExchange, dialects
@@ -108,12 +110,17 @@ def furnished(story: Story, market: Market, *, held: int = 1, **top: Any) -> dic
 class Stand:
     """The exchange, started; use `async with`."""
 
-    def __init__(self, document: dict[str, Any], market: Market) -> None:
+    def __init__(
+        self, document: dict[str, Any], market: Market, *, venues: Sequence[str] = ()
+    ) -> None:
+        """`venues`: those to serve besides the one of the market."""
         self.market = market
-        self.exchange = MockExchange(from_data(document), venues=[market.venue])
+        served = list(dict.fromkeys([market.venue, *venues]))
+        self.exchange = MockExchange(from_data(document), venues=served)
         self.clock = self.exchange.run.clock
         self._numbers = itertools.count(1)
         self._clients: list[httpx.AsyncClient] = []
+        self._sockets: list[ClientConnection] = []
 
     async def __aenter__(self) -> Stand:
         await self.exchange.start()
@@ -121,18 +128,35 @@ class Stand:
         self.endpoints = first["venues"][self.market.venue]["endpoints"]
         wires = first["venues"][self.market.venue]
         self.main = Keys("main", wires["key"], wires["secret"])
-        self.control = self._client(first["control"])
+        self.control = self.client(first["control"])
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for socket in self._sockets:
+            await socket.close()
         for client in self._clients:
             await client.aclose()
         await self.exchange.stop()
 
-    def _client(self, url: str) -> httpx.AsyncClient:
+    def client(self, url: str) -> httpx.AsyncClient:
+        """A client of its own connections; it is closed with the stand."""
         client = httpx.AsyncClient(base_url=url, timeout=None, verify=_TLS, trust_env=False)
         self._clients.append(client)
         return client
+
+    def rest_of(self, venue: str) -> str:
+        """Where another venue is served."""
+        return str(self.exchange.describe()["venues"][venue]["endpoints"]["rest"])
+
+    async def dial(self, path: str) -> ClientConnection | None:
+        """A socket on this path; None when the handshake is refused."""
+        url = self.endpoints["stream"] + path
+        try:
+            socket = await connect(url, proxy=None, compression=None, ping_interval=None)
+        except (InvalidStatus, InvalidMessage, OSError):
+            return None
+        self._sockets.append(socket)
+        return socket
 
     # -- the control API --------------------------------------------------------------------------
 
@@ -178,7 +202,7 @@ class Stand:
     async def ask(self, sent: Sent, client: httpx.AsyncClient | None = None) -> Heard:
         """Send one request and wait for the end of its story, however long."""
         if client is None:
-            async with self._client(self.endpoints["rest"]) as own:
+            async with self.client(self.endpoints["rest"]) as own:
                 return await self.ask(sent, own)
         loop = asyncio.get_running_loop()
         began, heard = loop.time(), Heard(0.0)
@@ -202,7 +226,7 @@ class Stand:
         """Send everything as nearly at once as the venue takes it."""
 
         async def one(batch: Sequence[Sent]) -> list[tuple[Sent, Heard]]:
-            async with self._client(self.endpoints["rest"]) as client:
+            async with self.client(self.endpoints["rest"]) as client:
                 heard = await asyncio.gather(*(self.ask(sent, client) for sent in batch))
             return list(zip(batch, heard, strict=True))
 

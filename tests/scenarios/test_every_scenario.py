@@ -57,11 +57,11 @@ def test_scenario(slug, venue):
                         )
                     )
             await stand.goto(story.duration_s)
-            records, orders = stand.records(), await stand.orders()
+            orders = await stand.orders()
         return [
             problem
             for sample in samples
-            for problem in fault_samples.Judge(sample, story, venue, records, orders).judge()
+            for problem in fault_samples.Judge(sample, story, venue, orders).judge()
         ]
 
     problems = sim.run(play, seed=story.document["seed"])

@@ -36,7 +36,7 @@ VERSION: Final = 1
 class Truth:
     """Everything the mock saw of one run. `history`, `traffic` and `conditions` are its parts."""
 
-    def __init__(self, scenario: Scenario, *, reads_max: int = 20_000) -> None:
+    def __init__(self, scenario: Scenario, *, reads_max: int = 4_000) -> None:
         """Begin an empty truth; `reads_max` whole records of reads are kept for `requests_json`."""
         self.scenario = scenario
         self.history = History()

@@ -1,0 +1,406 @@
+"""For every invariant a bot that breaks it and one that does not, judged by what the mock saw.
+
+The bots are plain httpx on the wire. A verdict that is broken says when and, where a request is to
+blame, by which one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from scenario_text import Story
+from stand import Stand, furnished, market_of
+from venue_wires import Market
+from wire_words import Heard
+
+from outlast import sim
+from outlast.mock.scenario.builder import ScenarioBuilder
+
+Bot = Callable[[Stand], Awaitable[Any]]
+"""What it gives, if anything, is its belief: the body of POST /_outlast/verdict."""
+
+TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+REQUEST = re.compile(r"request (\d+)")
+
+
+def judge(
+    story: Story | dict[str, Any], bot: Bot, *, until: float | None = None, venue: str = ""
+) -> dict[str, dict[str, Any]]:
+    """Let the bot live through the scenario; the verdict by invariant."""
+    if isinstance(story, Story):
+        venue = venue or story.venues[0]
+        market = market_of(story, venue)
+        document = furnished(story, market, held=0)
+        end_s = story.duration_s if until is None else until
+    else:
+        market = Market(
+            "binance-um", "BTCUSDT", "BTCUSDT", Decimal(68000), Decimal("0.1"), Decimal("0.002")
+        )
+        document, end_s = story, until or 0.0
+
+    async def play() -> Any:
+        async with Stand(document, market) as stand:
+            belief = await bot(stand)
+            await stand.goto(max(end_s, stand.clock.elapsed_s))
+            method = "GET" if belief is None else "POST"
+            return await stand.tell(method, "verdict", belief)
+
+    told = sim.run(play, seed=1)
+    return {entry["invariant"]: entry for entry in told["verdict"]}
+
+
+def assert_broken(verdict: dict[str, dict[str, Any]], name: str, *, request: bool = True) -> str:
+    entry = verdict[name]
+    assert entry["holds"] is False, entry
+    assert TIME.search(entry["evidence"]), entry
+    if request:
+        assert REQUEST.search(entry["evidence"]), entry
+    return str(entry["evidence"])
+
+
+def assert_held(verdict: dict[str, dict[str, Any]], *names: str) -> None:
+    for name in names:
+        assert verdict[name]["holds"] is True, verdict[name]
+
+
+# --- what all bots do ----------------------------------------------------------------------------
+
+
+async def place(stand: Stand, name: str, price: Decimal, **terms: Any) -> Heard:
+    return await stand.ask(stand.make("orders.create", order=name, price=price, **terms))
+
+
+def says(heard: Heard) -> Any:
+    """The body, or nothing where there is none that a program can read."""
+    try:
+        return heard.json
+    except ValueError:
+        return None
+
+
+def is_open(heard: Heard) -> bool:
+    """Nobody knows whether it landed: no answer, or one that says so."""
+    if heard.error or heard.status == 408:
+        return True
+    return heard.status == 503 and "Unknown error" in says(heard)["msg"]
+
+
+async def find(stand: Stand, name: str, *, wait_s: float = 5.0) -> bool:
+    """Ask until the venue says whether it has the order."""
+    while True:
+        heard = await stand.ask(stand.make("orders.query", order=name))
+        if heard.status == 200:
+            return True
+        if says(heard)["code"] == -2013:
+            return False
+        await asyncio.sleep(wait_s)
+
+
+async def send_carefully(stand: Stand, name: str, price: Decimal) -> None:
+    """One order: ask what became of it before sending it again."""
+    for _ in range(7):
+        heard = await place(stand, name, price)
+        if heard.status == 200:
+            return
+        await asyncio.sleep(25)
+        if is_open(heard) and await find(stand, name):
+            return
+
+
+def prices(stand: Stand, count: int) -> list[Decimal]:
+    """Prices far below the market; each is an intent of its own."""
+    market = stand.market
+    return [market.away(market.mid, "0.2") + 10 * n * market.tick for n in range(count)]
+
+
+# --- one intent, one order -----------------------------------------------------------------------
+
+
+def test_blind_repeats_make_duplicates_orphans_and_open_ends():
+    """On "status unknown" it sends the same again under another id, and never asks."""
+
+    async def blind(stand: Stand) -> None:
+        await stand.goto(125)
+        for number, price in enumerate(prices(stand, 12)):
+            for attempt in range(6):
+                heard = await place(stand, f"b{number}-{attempt}", price)
+                if heard.status == 200:
+                    break
+
+    verdict = judge(Story("unknown-503-landed"), blind, until=1000)
+    evidence = assert_broken(verdict, "no_duplicate_exposure")
+    assert "a second order for one intent (buy 0.002 BTCUSDT limit" in evidence
+    assert "never shown to the client" in assert_broken(verdict, "no_orphans", request=False)
+    assert "resolved never" in assert_broken(verdict, "unknowns_resolved")
+
+
+def test_hammering_one_order_is_too_many_attempts():
+    """The same id again and again; that it is refused as a duplicate teaches it nothing."""
+
+    async def hammer(stand: Stand) -> None:
+        await stand.goto(125)
+        for number, price in enumerate(prices(stand, 30)):
+            for _ in range(12):
+                heard = await place(stand, f"h{number}", price)
+                if heard.status == 200:
+                    break
+
+    verdict = judge(Story("unknown-503-landed"), hammer, until=1500)
+    evidence = assert_broken(verdict, "attempts_per_intent")
+    assert "attempt 9 of" in evidence
+    assert "8 allowed" in evidence
+
+
+def test_who_asks_before_sending_again_keeps_all_four():
+    async def careful(stand: Stand) -> None:
+        await stand.goto(125)
+        for number, price in enumerate(prices(stand, 12)):
+            await send_carefully(stand, f"k{number}", price)
+
+    verdict = judge(Story("unknown-503-landed"), careful, until=1800)
+    assert_held(
+        verdict,
+        "no_duplicate_exposure",
+        "no_orphans",
+        "unknowns_resolved",
+        "attempts_per_intent",
+    )
+
+
+# --- budgets -------------------------------------------------------------------------------------
+
+
+def narrow(**expect: Any) -> dict[str, Any]:
+    """A healthy venue with a hundredth of its limits: 24 of weight a minute."""
+    builder = ScenarioBuilder("narrow", venue="binance-um", seed=4)
+    builder.limits(factor=0.01, ban={"after_429": 5, "first": "2m", "grow": 4, "max": "72h"})
+    return builder.phase("calm", "1h").expect("no_ban", **expect).document()
+
+
+async def poll(stand: Stand, times: int, *, patient: bool, pause_s: float = 0.0) -> None:
+    for _ in range(times):
+        await asyncio.sleep(pause_s)
+        heard = await stand.ask(stand.make("market.read"))
+        if patient and heard.status in (418, 429):
+            await asyncio.sleep(float(heard.headers["retry-after"]) + 1)
+
+
+def test_asking_on_after_a_429_is_impatience_and_then_a_ban():
+    verdict = judge(
+        narrow(requests_total=1000), lambda s: poll(s, 15, patient=False, pause_s=2.0), until=60
+    )
+    assert "before the Retry-After" in assert_broken(verdict, "no_ban")
+    verdict = judge(narrow(requests_total=1000), lambda s: poll(s, 20, patient=True), until=900)
+    assert_held(verdict, "no_ban", "requests_total")
+
+
+def test_a_ban_itself_is_evidence_too():
+    """The first 418 is named even where the 429s came too fast to be read in between."""
+    verdict = judge(narrow(), lambda s: poll(s, 20, patient=False), until=60)
+    assert "banned the client" in assert_broken(verdict, "no_ban")
+
+
+def test_more_requests_than_allowed():
+    verdict = judge(narrow(requests_total=12), lambda s: poll(s, 15, patient=True), until=900)
+    assert "request number 13 of 15, 12 allowed" in assert_broken(verdict, "requests_total")
+
+
+# --- safety first --------------------------------------------------------------------------------
+
+
+async def exit_all(stand: Stand, name: str) -> Heard:
+    """A reduce-only sale of a part of the DOGE position."""
+    return await stand.ask(
+        stand.make(
+            "orders.create",
+            order=name,
+            type="MARKET",
+            timeInForce=None,
+            side="SELL",
+            quantity="1000000",
+            reduceOnly="true",
+        )
+    )
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_new_exposure_while_an_exit_waits(adds):
+    """In the lockout nearly every exit is refused. One bot buys meanwhile, the other insists."""
+
+    async def bot(stand: Stand) -> None:
+        await stand.goto(9 * 60 + 5)
+        price = stand.market.away(Decimal("0.15"), "0")
+        for number in range(10):
+            heard = await exit_all(stand, f"exit-{number}")
+            if heard.status == 200:
+                return
+            await asyncio.sleep(5)
+            if adds:
+                await place(stand, f"more-{number}", price)
+
+    verdict = judge(Story("binance-reduce-only-lockout-2025-10-11"), bot, until=700)
+    if adds:
+        evidence = assert_broken(verdict, "risk_first")
+        assert "the exit of DOGEUSDT waits, refused by request" in evidence
+    else:
+        assert_held(verdict, "risk_first")
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_new_exposure_in_a_false_dawn(waits):
+    """Between two crashes the venue takes a few orders again; the way back is gated."""
+
+    async def bot(stand: Stand) -> None:
+        await stand.goto(100 * 60 + 30 if waits else 20 * 60 + 5)
+        for number, price in enumerate(prices(stand, 25)):
+            heard = await place(stand, f"n{number}", price)
+            if heard.status == 200:
+                return
+
+    verdict = judge(Story("double-restart-failover"), bot)
+    if waits:
+        assert_held(verdict, "no_new_exposure_before")
+    else:
+        evidence = assert_broken(verdict, "no_new_exposure_before")
+        assert "was taken and adds exposure before 'trading'" in evidence
+
+
+# --- untruth -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("believes", [True, False])
+def test_buying_after_a_balance_of_zero_was_read(believes):
+    async def bot(stand: Stand) -> None:
+        await stand.goto(125)
+        heard = await stand.ask(stand.make("account.balances"))
+        assert Decimal(heard.json[0]["balance"]) == 0
+        if believes:
+            await stand.goto(180)
+            await place(stand, "rebuild", stand.market.away(stand.market.mid, "0.2"))
+
+    verdict = judge(Story("zero-balances"), bot, until=300, venue="binance-um")
+    if believes:
+        evidence = assert_broken(verdict, "no_trade_on_untrusted")
+        assert "the venue lies (balances:zero" in evidence
+    else:
+        assert_held(verdict, "no_trade_on_untrusted")
+
+
+# --- knowing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_reports_that_come_late_have_to_be_read_late(reads):
+    """A fill happens, the venue reports it twelve minutes later and shows old positions."""
+
+    async def bot(stand: Stand) -> None:
+        await stand.goto(120)
+        heard = await stand.ask(
+            stand.make("orders.create", order="late", type="MARKET", timeInForce=None)
+        )
+        assert heard.status == 200
+        if reads:
+            await stand.goto(27 * 60)
+        for endpoint in ("orders.open", "account.positions", "account.balances"):
+            assert (await stand.ask(stand.make(endpoint))).status == 200
+        assert (await stand.ask(stand.make("orders.query", order="late"))).status == 200
+
+    verdict = judge(Story("fills-reported-late"), bot)
+    if reads:
+        assert_held(verdict, "reconciled_by_end", "no_duplicate_exposure")
+    else:
+        evidence = assert_broken(verdict, "reconciled_by_end", request=False)
+        assert "no true and complete answer about" in evidence or "no answer after" in evidence
+
+
+def test_a_belief_is_compared_to_the_letter():
+    async def bot(stand: Stand, *, positions: dict[str, str]) -> Any:
+        await stand.goto(120)
+        await stand.ask(stand.make("orders.create", order="late", type="MARKET", timeInForce=None))
+        return {"orders": {"late": "filled"}, "positions": positions}
+
+    story = Story("fills-reported-late")
+    right = judge(story, lambda s: bot(s, positions={"BTCUSDT": "0.002"}))
+    assert_held(right, "reconciled_by_end")
+    wrong = judge(story, lambda s: bot(s, positions={"BTCUSDT": "0.001"}))
+    evidence = assert_broken(wrong, "reconciled_by_end", request=False)
+    assert "a position of BTCUSDT of 0.001, in truth it is 0.002" in evidence
+
+
+@pytest.mark.parametrize(
+    ("journal", "holds"),
+    [
+        (None, False),
+        ({"records": 6, "verified": True, "requests": 3}, True),
+        ({"records": 6, "verified": False, "requests": 3}, False),
+        ({"records": 6, "verified": True, "requests": 2}, False),
+    ],
+)
+def test_a_journal_that_lacks_a_request_is_no_evidence(journal, holds):
+    async def bot(stand: Stand) -> Any:
+        for _ in range(3):
+            await stand.ask(stand.make("account.balances"))
+        return {"journal": journal} if journal else None
+
+    verdict = judge(Story("binance-um-halt-2025-08-29"), bot, until=60)
+    assert verdict["evidence_complete"]["holds"] is holds
+    if journal and not holds:
+        says = verdict["evidence_complete"]["evidence"]
+        assert says.startswith(("the chain", "2 requests are journaled and 3 arrived"))
+
+
+# --- other products ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_breaker_that_takes_spot_down_with_futures(stops):
+    """Spot is healthy all through the halt of futures: its requests have to go on."""
+    story = Story("binance-um-halt-2025-08-29")
+    market = market_of(story, "binance-um")
+    document = furnished(story, market, held=0)
+
+    async def play() -> Any:
+        async with Stand(document, market, venues=story.venues) as stand:
+            spot = stand.client(stand.rest_of("binance-spot"))
+            futures = stand.client(stand.endpoints["rest"])
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            for at_s in range(5, int(story.duration_s), 6):
+                await asyncio.sleep(max(0.0, at_s - (loop.time() - began)))
+                if not stops or not 300 <= at_s < 2700:
+                    await spot.get("/api/v3/ticker/price")
+                await stand.ask(stand.make("account.balances"), futures)
+            return await stand.tell("GET", "verdict")
+
+    told = sim.run(play, seed=1)
+    verdict = {entry["invariant"]: entry for entry in told["verdict"]}
+    if stops:
+        evidence = assert_broken(verdict, "breaker_scope", request=False)
+        assert "other requests on spot" in evidence
+    else:
+        assert_held(verdict, "breaker_scope")
+
+
+# --- dials ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dials", "holds"), [(60, False), (12, True)])
+def test_dialling_without_a_pause_is_a_storm(dials, holds):
+    """Twelve minutes in which the gateway refuses nineteen of twenty."""
+
+    async def bot(stand: Stand) -> None:
+        for number in range(dials):
+            await stand.goto(5 + 700 * number / dials)
+            await stand.dial("/v2")
+
+    verdict = judge(Story("reconnect-storm"), bot, until=760)
+    if holds:
+        assert_held(verdict, "connects_max", "no_ban")
+    else:
+        evidence = assert_broken(verdict, "connects_max", request=False)
+        assert "dial number 41 of 60, 40 allowed" in evidence
