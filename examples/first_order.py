@@ -1,4 +1,4 @@
-"""First success in a minute: a mock exchange, one order, its fill, and the position closed again."""
+"""First success in a minute: a mock exchange, one order, its cancel, a position and its end."""
 
 import asyncio
 import tempfile

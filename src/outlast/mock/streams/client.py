@@ -359,6 +359,8 @@ class Client:
         self._line[feed] = (fault, rule)
         alarm = self._line_alarms.pop(feed, None)
         if alarm is not None:
+            if alarm.at_s <= self.sockets.now_s and not alarm.cancelled:
+                alarm.action()  # due in the very instant in which the phase ends
             alarm.cancel()
         self._link.answers_pings = not any(
             fault is not None and fault.kind == "no_pong" for fault, _ in self._line.values()
@@ -366,8 +368,10 @@ class Client:
         if fault is None:
             return
         if fault.kind == "close":
+            # On the beat of the phase, not of the dial: the venue drops everybody at once.
+            into_s = self.sockets.moment.phase_elapsed_s % fault.seconds
             self._line_alarms[feed] = self.sockets.later(
-                fault.seconds, lambda: self._close_as_told(fault.code)
+                fault.seconds - into_s, lambda: self._close_as_told(fault.code)
             )
         elif fault.kind == "expire_key":
             self.sockets.soon(lambda: self.sockets.expire_key(self))
@@ -388,11 +392,21 @@ class Client:
         self.sockets.soon(lambda: self._burst(rule, fault.count))
 
     def _burst(self, rule: str, count: int) -> None:
-        """After the held-back messages: what the dialect can still make, evenly."""
-        chosen = [s for s in self._subscriptions.values() if s.rule == rule]
-        left = count - sum(s.brought_back for s in chosen)
-        for index, subscription in enumerate(chosen):
-            share = -(-left // (len(chosen) - index))
-            for update in self.sockets.backlog(subscription, share):
-                self.deliver(update)
-                left -= 1
+        """After the held-back messages: what the dialect can still make, evenly.
+
+        Not every channel has a backlog: what one cannot make is asked of the others.
+        """
+        makers = [s for s in self._subscriptions.values() if s.rule == rule]
+        left = count - sum(s.brought_back for s in makers)
+        while left > 0 and makers:
+            able = []
+            for index, subscription in enumerate(makers):
+                share = -(-left // (len(makers) - index))
+                made = 0
+                for update in self.sockets.backlog(subscription, share):
+                    self.deliver(update)
+                    made += 1
+                left -= made
+                if made == share:
+                    able.append(subscription)
+            makers = able
