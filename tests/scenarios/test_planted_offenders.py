@@ -7,6 +7,7 @@ blame, by which one.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -289,6 +290,70 @@ def test_buying_after_a_balance_of_zero_was_read(believes):
         assert "the venue lies (balances:zero" in evidence
     else:
         assert_held(verdict, "no_trade_on_untrusted")
+
+
+KRAKEN_BOOK = {
+    "method": "subscribe",
+    "params": {"channel": "book", "symbol": ["BTC/USD"], "depth": 10},
+}
+
+
+@pytest.mark.parametrize(("noticed_s", "holds"), [(None, False), (20.0, False), (3.0, True)])
+def test_a_book_that_stands_still_on_a_socket_that_lives(noticed_s, holds):
+    """From second 60 to 155 the socket beats and says nothing; five seconds are allowed."""
+    story = Story("engine-frozen-socket-alive")
+
+    async def bot(stand: Stand) -> Any:
+        socket = await stand.dial("/v2")
+        assert socket is not None
+        await socket.send(json.dumps(KRAKEN_BOOK))
+        await asyncio.sleep(160)
+        at_ms = story.t0_ms + 60_000 + round(1000 * (noticed_s or 0.0))
+        mark = {"symbol": "BTC/USD", "at_ms": at_ms, "until_ms": at_ms + 100_000}
+        return {"stale": [] if noticed_s is None else [mark]}
+
+    verdict = judge(story, bot, until=200)
+    if holds:
+        assert_held(verdict, "stale_within")
+    else:
+        evidence = assert_broken(verdict, "stale_within", request=False)
+        assert evidence.startswith("2026-03-02T14:01:00.000Z: the books on kraken-spot")
+
+
+@pytest.mark.parametrize("notices", [False, True])
+def test_a_book_with_a_hole_in_it(notices):
+    """An update in a hundred is lost; who goes by the venue's ids sees it at the next one."""
+    story = Story("gap-and-checksum")
+    streams = "/stream?streams=btcusdt@depth@100ms"
+
+    async def bot(stand: Stand) -> Any:
+        marks: list[dict[str, Any]] = []
+        for _ in range(6):
+            # A gap befalls half of the subscriptions, a wrong id or a swap the others.
+            socket = await stand.dial(streams)
+            assert socket is not None
+            last, opened = 0, asyncio.get_running_loop().time()
+            async for text in socket:
+                data = json.loads(text)["data"]
+                if last and data["U"] != last + 1:
+                    marks.append({"symbol": "BTCUSDT", "at_ms": stand.clock.now_ms})
+                    break
+                last = data["u"]
+                if asyncio.get_running_loop().time() > opened + 120:
+                    break
+            await asyncio.sleep(1.5)  # it goes on trusting what it has, or knows better
+            await socket.close()
+            if marks:
+                marks[-1]["until_ms"] = stand.clock.now_ms
+        assert len(marks) >= 3
+        return {"stale": marks if notices else []}
+
+    verdict = judge(story, bot, until=1000, venue="binance-spot")
+    if notices:
+        assert_held(verdict, "stale_within")
+    else:
+        evidence = assert_broken(verdict, "stale_within", request=False)
+        assert "the book of BTCUSDT on binance-spot became untrue" in evidence
 
 
 # --- knowing -------------------------------------------------------------------------------------

@@ -50,8 +50,12 @@ class Ear:
             self.closed = (self.socket.close_code or 1006, self.stand.clock.elapsed_s)
 
     def data(self) -> list[tuple[float, str]]:
-        """What channels carried, in the order of its arrival."""
-        return [(at_s, text) for at_s, text in self.heard if channel_of(json.loads(text))]
+        """What channels carried, in the order of its arrival; heartbeats are none of them."""
+        return [
+            (at_s, text)
+            for at_s, text in self.heard
+            if channel_of(json.loads(text)) not in ("", "heartbeat")
+        ]
 
     def by_channel(self) -> dict[str, list[tuple[float, str]]]:
         """Data alone: answers to subscriptions and greetings have no channel of their own."""

@@ -156,7 +156,7 @@ class Exits:
                     left_s = min(action.until, until) - self._clock.now()
                     await self._clock.sleep(max(0.0, min(left_s, 1.0)))
                 case SendExit():
-                    await self._send(plan, instrument, action, report, max_slippage)
+                    await self._send(plan, instrument, action, report, max_slippage, until)
         await self._finish(report, instrument)
         return report
 
@@ -225,6 +225,7 @@ class Exits:
         action: SendExit,
         report: CloseReport,
         max_slippage: Decimal | None,
+        until: float,
     ) -> None:
         request = action.request
         if action.needs_price:
@@ -236,7 +237,8 @@ class Exits:
                 return
             request = replace(request, price=price)
         at = self._clock.wall()
-        done = await self._desk.send(request, instrument, policy=EXIT_TRY)
+        left_s = max(0.0, min(EXIT_TRY.deadline_s, until - self._clock.now()))
+        done = await self._desk.send(request, instrument, deadline_s=left_s, policy=EXIT_TRY)
         now, failure, order = self._clock.now(), done.failure, done.order
         report.attempts.append(
             ExitAttempt(

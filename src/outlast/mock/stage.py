@@ -6,7 +6,7 @@ the conditions it makes to the truth.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
@@ -63,6 +63,7 @@ class Stage:
         self._shown_state = AccountState()
         self._marketed_ms: int | None = None
         self._modes: list[tuple[float, EngineMode]] = []
+        self._books_doubted: frozenset[str] = frozenset()
 
     # -- what holds now ---------------------------------------------------------------------------
 
@@ -126,7 +127,7 @@ class Stage:
         if not self._modes or self._modes[-1][1] is not state.mode:
             self._modes.append((self._clock.elapsed_s, state.mode))
         self._truth.phase(self.true_ms, moment.phase.name, mode=state.mode.value, venue=self.venue)
-        self._truth.lies(self.true_ms, self._lies_told(state), venue=self.venue)
+        self._report_lies()
         for account in self.keys:
             self.report_willingness(account.name)
 
@@ -216,6 +217,18 @@ class Stage:
                 venue=self.venue,
             )
 
+    def books_doubted(self, symbols: Iterable[str]) -> None:
+        """The streams have sent somebody other books of these instruments than the engine's."""
+        doubted = frozenset(symbols)
+        if doubted != self._books_doubted:
+            self._books_doubted = doubted
+            self._report_lies()
+
+    def _report_lies(self) -> None:
+        told = self._lies_told(self.moment.engine_on(self.venue))
+        told += [f"book:{symbol}" for symbol in self._books_doubted]
+        self._truth.lies(self.true_ms, told, venue=self.venue)
+
     def report_willingness(self, name: str, *, ordinal: int = 0) -> None:
         """Tell the truth whether the next exit of an account would get through to the engine."""
         facts = RequestFacts(
@@ -244,6 +257,8 @@ class Stage:
             told.append(f"balances:{self.lies.balances}")
         if self.lies.positions != "true_value" and self.product is Product.UM:
             told.append(f"positions:{self.lies.positions}")
+        if self.moment.market.frozen:
+            told.append("book")  # it stands still while the market moves
         if state.mark.kind != "live" and self.product is Product.UM:
             told.append("mark:frozen" if state.mark.kind == "frozen" else "mark:shifted")
         return told

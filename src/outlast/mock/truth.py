@@ -137,7 +137,7 @@ class Truth:
 
         Words: `balances:zero` `balances:empty` `balances:stale`, `positions:zero`
         `positions:stale`, `mark:frozen` `mark:shifted`, `book` or `book:<symbol>` (the book that
-        clients can get is not the engine's). `venue` "" means every venue.
+        clients get stands still, or is not the engine's). `venue` "" means every venue.
         """
         self.advance(at_ms)
         self.conditions.lie(at_ms, [what] if isinstance(what, str) else what, venue)

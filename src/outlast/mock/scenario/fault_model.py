@@ -85,7 +85,7 @@ class StreamFault:
     - `delay`: everything `seconds` late;
     - `gap`, `dup`, `reorder`, `bad_checksum`: that `share` of the updates is lost, sent twice,
       swapped with the next one, or carries a wrong checksum;
-    - `close`: closed with `code` every `seconds`;
+    - `close`: closed with `code` every `seconds`, counted from the start of the phase;
     - `no_pong`: pings stay unanswered; `expire_key`: the user stream's key dies;
     - `burst_on_resume`: `count` held-back messages at once;
     - `ack_only`: subscriptions are confirmed and nothing follows.

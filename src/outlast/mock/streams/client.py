@@ -14,7 +14,7 @@ from outlast.mock.clock import Alarm
 from outlast.mock.http.plans import Answer, HttpMessage
 from outlast.mock.http.websocket import WebSocketLink
 from outlast.mock.scenario.model import StreamFault
-from outlast.mock.streams.faults import Outlet
+from outlast.mock.streams.faults import Outlet, is_book
 
 if TYPE_CHECKING:
     from outlast.mock.streams.hub import Sockets
@@ -92,6 +92,10 @@ class Subscription:
 
     def room_for(self, size: int) -> bool:
         return self.client.room_for(size)
+
+    def doubt(self, *, is_untrue: bool) -> None:
+        if self.symbol is not None and is_book(self.channel):
+            self.client.sockets.doubt(self, is_untrue=is_untrue)
 
     @property
     def now_s(self) -> float:
@@ -368,13 +372,23 @@ class Client:
         if fault is None:
             return
         if fault.kind == "close":
-            # On the beat of the phase, not of the dial: the venue drops everybody at once.
-            into_s = self.sockets.moment.phase_elapsed_s % fault.seconds
             self._line_alarms[feed] = self.sockets.later(
-                fault.seconds - into_s, lambda: self._close_as_told(fault.code)
+                self._lives_s(fault, rule), lambda: self._close_as_told(fault.code)
             )
         elif fault.kind == "expire_key":
             self.sockets.soon(lambda: self.sockets.expire_key(self))
+
+    def _lives_s(self, fault: StreamFault, rule: str | None) -> float:
+        """How long until the scenario closes this socket.
+
+        A phase's rule beats from the start of the phase and drops everybody at once: so it does in
+        a phase no longer than one beat. A rule added while running has no beat: it counts anew for
+        each socket.
+        """
+        moment = self.sockets.moment
+        if all(rule != of_phase.id for of_phase in moment.phase.faults):
+            return fault.seconds
+        return fault.seconds - moment.phase_elapsed_s % fault.seconds
 
     def _close_as_told(self, code: int) -> None:
         if code in (CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART):

@@ -14,12 +14,18 @@ if TYPE_CHECKING:
     from outlast.mock.clock import Alarm
     from outlast.mock.venues.streams import Update
 
-__all__ = ["HELD_MAX", "Outlet", "Surroundings", "covers"]
+__all__ = ["HELD_MAX", "Outlet", "Surroundings", "covers", "is_book"]
 
 HELD_MAX: Final = 5000
 """Messages of one muted subscription that a burst may bring back; older ones are lost."""
 _SAME: Final = {"book": "depth", "order_book": "depth"}
 """Words for one thing, so that a scenario for several venues needs to say it once."""
+
+
+def is_book(channel: str) -> bool:
+    """Whether a channel carries the order book, by whatever name."""
+    return _plain(channel) == "depth"
+
 
 
 class Surroundings(Protocol):
@@ -36,6 +42,9 @@ class Surroundings(Protocol):
 
     def room_for(self, size: int) -> bool:
         """Account for bytes kept back (negative: let go); False when there is no room."""
+
+    def doubt(self, *, is_untrue: bool) -> None:
+        """Note that what the client was sent is, or is no longer, other than what is true."""
 
     @property
     def now_s(self) -> float:
@@ -71,6 +80,8 @@ class Outlet:
         self._alarm: Alarm | None = None
         self._held: deque[Update] = deque()
         self._swapped: Update | None = None
+        self._is_untrue = False
+        self._has_lost = False  # nothing that comes later makes up for it
         self.brought_back = 0
         """How many muted messages the burst now in force has brought back."""
 
@@ -108,10 +119,13 @@ class Outlet:
         self._late.clear()
         self._drop_held()
         self._swapped = None
+        self._has_lost = False
+        self._doubt(is_untrue=False)
 
     def send(self, update: Update) -> None:
         """Send one update of the channel, the way the fault wants it."""
         if self._silent:
+            self._lose()
             return
         self._number += 1
         fault = self._fault
@@ -124,28 +138,42 @@ class Outlet:
             case "delay":
                 self._delay(update, fault.seconds)
             case "gap" if self._drawn(fault):
-                pass
+                self._lose()
             case "dup" if self._drawn(fault):
                 self._around.forward(update)
                 self._around.forward(update)
             case "reorder":
                 self._reorder(update, fault)
             case "bad_checksum" if update.corrupt is not None and self._drawn(fault):
+                self._lose()
                 self._around.forward(replace(update, text=update.corrupt()))
             case _:
                 self._around.forward(update)
 
     # -- inside -----------------------------------------------------------------------------------
 
+    def _doubt(self, *, is_untrue: bool) -> None:
+        """Say once that it has come to this, or that it is over."""
+        if is_untrue != self._is_untrue and not (self._has_lost and not is_untrue):
+            self._is_untrue = is_untrue
+            self._around.doubt(is_untrue=is_untrue)
+
+    def _lose(self) -> None:
+        """An update will never come as it should: only a new subscription helps."""
+        self._has_lost = True
+        self._doubt(is_untrue=True)
+
     def _release_held(self, most: int) -> None:
         """Send what `mute` has held back, the newest `most`."""
         while len(self._held) > most:
             self._around.room_for(-len(self._held.popleft().text))
+            self._lose()
         self.brought_back = len(self._held)
         while self._held:
             update = self._held.popleft()
             self._around.room_for(-len(update.text))
             self._around.forward(update)
+        self._doubt(is_untrue=False)
 
     def _drawn(self, fault: StreamFault) -> bool:
         return self._around.chance(fault.kind, self._number) < fault.share
@@ -155,6 +183,7 @@ class Outlet:
             self._around.forward(update)
             self._swap_back()
         elif self._drawn(fault):
+            self._lose()
             self._swapped = update
         else:
             self._around.forward(update)
@@ -165,21 +194,27 @@ class Outlet:
             self._around.forward(update)
 
     def _hold(self, update: Update) -> None:
+        self._doubt(is_untrue=True)
         if not self._around.keeps_held:
+            self._lose()
             return
         if len(self._held) == HELD_MAX:
             self._around.room_for(-len(self._held.popleft().text))
+            self._lose()
         while self._held and not self._around.room_for(len(update.text)):
             self._around.room_for(-len(self._held.popleft().text))
+            self._lose()
         self._held.append(update)
 
     def _drop_held(self) -> None:
         while self._held:
+            self._lose()
             self._around.room_for(-len(self._held.popleft().text))
 
     def _delay(self, update: Update, seconds: float) -> None:
         if not self._around.room_for(len(update.text)):
             return  # the client was dropped for it
+        self._doubt(is_untrue=True)
         self._late.append((self._around.now_s + seconds, update))
         self._wake()
 
@@ -206,3 +241,5 @@ class Outlet:
         _, update = self._late.popleft()
         self._around.room_for(-len(update.text))
         self._around.forward(update)
+        if not self._late:
+            self._doubt(is_untrue=False)

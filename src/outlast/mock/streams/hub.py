@@ -94,6 +94,7 @@ class Sockets:
         self._tickers: list[_Ticker] = []
         self._dialled: Counter[tuple[str, str]] = Counter()
         self._joined: Counter[tuple[str, str]] = Counter()
+        self._doubted: dict[str, set[tuple[int, int]]] = {}
         self._opened = 0
         self._decided_for: object = None
         streams.attach(self)
@@ -341,6 +342,17 @@ class Sockets:
         """What may wait for one client: an equal share of what may wait for all."""
         share = _ALL_BYTES_MAX // max(1, len(self._clients))
         return max(_CLIENT_BYTES_MIN, min(_CLIENT_BYTES_MAX, share))
+
+    def doubt(self, subscription: Subscription, *, is_untrue: bool) -> None:
+        """Note whether the book that a subscription was sent is another one than the engine's."""
+        assert subscription.symbol is not None
+        doubted = self._doubted.setdefault(self._stage.key_of(subscription.symbol), set())
+        one = (subscription.client.number, subscription.ordinal)
+        if is_untrue:
+            doubted.add(one)
+        else:
+            doubted.discard(one)
+        self._stage.books_doubted(key for key, by in self._doubted.items() if by)
 
     def take(self, client: Client, text: str) -> None:
         """A client has said something."""
