@@ -19,13 +19,13 @@ from stand import HELD_AWAY, Stand
 from venue_wires import HELD, NOT_ON_THE_VENUE, Sent
 from wire_words import Heard, wrong
 
-REACHED = 180
+REACHED = 120
 """So many requests are to reach a rule that takes a share of them."""
-TAKEN = 24
+TAKEN = 16
 """So many are to be taken by a rule whose effect is a share."""
-FEW = 12
+FEW = 8
 """So many at least are to be taken by every rule."""
-ENOUGH = 300
+ENOUGH = 200
 """No more for the sake of a share that few requests reach."""
 NETWORK_S = 0.15
 """Dials, requests and answers in the simulation's network take less than this."""

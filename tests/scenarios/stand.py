@@ -167,8 +167,10 @@ class Stand:
         return answer.json()
 
     async def goto(self, at_s: float) -> None:
-        """Live through the scenario up to this instant."""
-        await self.clock.advance_to(at_s)
+        """Live through the scenario up to this instant, unless it has passed."""
+        self.clock.catch_up()
+        if at_s > self.clock.elapsed_s:
+            await self.clock.advance_to(at_s)
 
     async def account(self) -> Keys:
         """A fresh account."""
@@ -195,7 +197,7 @@ class Stand:
             **more,
         )
 
-    def new_order(self, keys: Keys, *, price: Decimal, **terms: Any) -> Sent:
+    def new_order(self, keys: Keys, *, price: Decimal | None = None, **terms: Any) -> Sent:
         name = f"c{next(self._numbers)}"
         return self.make("orders.create", keys, order=name, price=price, **terms)
 
@@ -268,4 +270,20 @@ class Stand:
             (account, order["client_order_id"]): order
             for account, history in accounts.items()
             for order in history["orders"]
+        }
+
+    def orders_of(self, keys: Keys) -> dict[str, Any]:
+        """The true orders of one account, by client order id: the whole truth is long to read."""
+        history = self.exchange.truth.history.at(self.market.venue, keys.name)
+        assert history is not None
+        return {order.client_order_id: order for order in history.orders.values()}
+
+    def holdings_of(self, keys: Keys) -> dict[str, dict[str, Decimal]]:
+        """The true balances and positions of one account."""
+        history = self.exchange.truth.history.at(self.market.venue, keys.name)
+        assert history is not None
+        now_ms = self.exchange.truth.now_ms
+        return {
+            "balances": {n: t.true.at(now_ms, Decimal(0)) for n, t in history.balances.items()},
+            "positions": {n: t.true.at(now_ms, Decimal(0)) for n, t in history.positions.items()},
         }

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import fault_samples
+import phase_probes
 import pytest
-from scenario_text import REQUESTS, Phase, Story, slugs
+import status_page_probes
+from scenario_text import REQUESTS, Phase, Story, seconds, slugs
 from stand import LIMITS_OFF, Stand, furnished, market_of, need_venue
 
 from outlast import sim
@@ -36,33 +40,66 @@ def instants(phase: Phase) -> list[tuple[float, float, bool]]:
     return [(start, 0.0, True)]
 
 
+def looks(story: Story, phase: Phase) -> list[float]:
+    """When to look behind the faults of a phase: at its start, and after every change in it."""
+    if phase.length_s < 60:
+        return []
+    lag = phase.part("engine").get("inband_lag")
+    extra = [phase.start_s + seconds(lag) + 1] if lag else []
+    return [phase.start_s + 2, *extra, *(at_s + 1 for at_s, _ in phase.changes())]
+
+
 @pytest.mark.parametrize(("slug", "venue"), cases())
 def test_scenario(slug, venue):
     need_venue(venue)
     story = Story(slug)
     market = market_of(story, venue)
-    held = fault_samples.held_for(story, venue)
+    held = max(1, fault_samples.held_for(story, venue))
     document = furnished(story, market, held=held, limits=LIMITS_OFF)
 
     async def play():
-        samples = []
+        samples, problems = [], []
         async with Stand(document, market) as stand:
-            for phase in story.phases:
-                spoken_of = any(rule.classes & set(REQUESTS) for rule in phase.rules)
-                for at_s, admitted, faults in instants(phase) if spoken_of else []:
-                    await stand.goto(at_s)
-                    samples.append(
-                        await fault_samples.take(
-                            stand, story, phase, at_s, admitted=admitted, faults=faults
-                        )
+
+            async def look(phase):
+                problems.extend(await phase_probes.look(stand, story, phase))
+
+            async def read_page(_phase):
+                problems.extend(await status_page_probes.look(stand, story))
+
+            async def sample(phase, at_s, admitted, faults):
+                samples.append(
+                    await fault_samples.take(
+                        stand, story, phase, at_s, admitted=admitted, faults=faults
                     )
+                )
+
+            for at_s, phase, action in agenda(story, look, read_page, sample):
+                await stand.goto(at_s)
+                await action(phase)
             await stand.goto(story.duration_s)
             orders = await stand.orders()
-        return [
-            problem
-            for sample in samples
-            for problem in fault_samples.Judge(sample, story, venue, orders).judge()
-        ]
+        for sample in samples:
+            problems.extend(fault_samples.Judge(sample, story, venue, orders).judge())
+        return problems
 
     problems = sim.run(play, seed=story.document["seed"])
     assert not problems, "\n".join(problems)
+
+
+def agenda(story: Story, look, read_page, sample):
+    """Everything that is to be done in the scenario, in the order of time."""
+    items = []
+    for phase in story.phases:
+        items += [(at_s, phase, look) for at_s in looks(story, phase)]
+        if any(rule.classes & set(REQUESTS) for rule in phase.rules):
+            items += [
+                (at_s, phase, partial(sample, at_s=at_s, admitted=admitted, faults=faults))
+                for at_s, admitted, faults in instants(phase)
+            ]
+    items += [
+        (at_s, None, read_page)
+        for at_s in status_page_probes.instants(story)
+        if 0 <= at_s < story.duration_s
+    ]
+    return sorted(items, key=lambda item: item[0])

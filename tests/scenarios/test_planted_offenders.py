@@ -47,7 +47,7 @@ def judge(
     async def play() -> Any:
         async with Stand(document, market) as stand:
             belief = await bot(stand)
-            await stand.goto(max(end_s, stand.clock.elapsed_s))
+            await stand.goto(end_s)
             method = "GET" if belief is None else "POST"
             return await stand.tell(method, "verdict", belief)
 

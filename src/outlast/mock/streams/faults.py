@@ -27,7 +27,6 @@ def is_book(channel: str) -> bool:
     return _plain(channel) == "depth"
 
 
-
 class Surroundings(Protocol):
     """What an outlet needs of its client and of the exchange."""
 
