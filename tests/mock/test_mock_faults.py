@@ -170,6 +170,16 @@ def test_a_request_over_a_socket_is_met_by_its_class_and_by_ws_api():
     assert (told(by_socket, over_socket), told(by_socket, CREATE)) == ("internal", "ok")
 
 
+def test_what_is_said_of_sockets_goes_before_what_is_said_of_the_class():
+    of = desk(
+        "{match: orders.create, reply: {http: {status: 500}}}", "{match: ws.api, reply: internal}"
+    )
+    over_socket = replace(CREATE, transport="ws.api")
+    assert (told(of, CREATE), told(of, over_socket)) == ("http", "internal")
+    of.add({"match": "orders.create", "reply": "overload"})
+    assert told(of, over_socket) == "overload", "an added rule goes before all"
+
+
 @pytest.mark.parametrize(
     ("where", "fits", "fits_not"),
     [

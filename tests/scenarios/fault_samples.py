@@ -21,7 +21,7 @@ from wire_words import Heard, wrong
 
 REACHED = 120
 """So many requests are to reach a rule that takes a share of them."""
-TAKEN = 16
+TAKEN = 12
 """So many are to be taken by a rule whose effect is a share."""
 FEW = 8
 """So many at least are to be taken by every rule."""

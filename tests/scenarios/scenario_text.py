@@ -7,6 +7,7 @@ what the catalogue uses is understood; anything else is an error of this reader.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib.resources import files
@@ -108,12 +109,20 @@ class Phase:
 
 
 class Story:
-    """One scenario file."""
+    """One scenario file.
 
-    def __init__(self, slug: str) -> None:
+    `longest_s` cuts its phases to that, but for those that have a course of their own (`keep`, and
+    timelines, ramps and flaps); what the status page says after the end is left out then.
+    """
+
+    def __init__(
+        self, slug: str, *, longest_s: float | None = None, keep: Sequence[str] = ()
+    ) -> None:
         text = (files("outlast.mock.scenarios") / f"{slug}.yaml").read_text(encoding="utf-8")
         self.document: dict[str, Any] = yaml.safe_load(text)
         self.slug = slug
+        if longest_s is not None:
+            _shorten(self.document, longest_s, {"timeline", "ramp", "flap", "events", *keep})
         self.venues = as_list(self.document["venue"])
         self.status_page = [
             {**entry, "at_s": seconds(entry["at"])}
@@ -139,6 +148,17 @@ class Story:
             if isinstance(expectation, dict) and "breaker_scope" in expectation:
                 return PRODUCTS[venue] in expectation["breaker_scope"]
         return True
+
+
+def _shorten(document: dict[str, Any], longest_s: float, courses: set[str]) -> None:
+    end_s = 0.0
+    for phase in document["phases"]:
+        if seconds(phase["for"]) > longest_s and not courses & set(phase):
+            phase["for"] = f"{longest_s:g}s"
+        end_s += seconds(phase["for"])
+    document["status_page"] = [
+        entry for entry in document.get("status_page", []) if seconds(entry["at"]) < end_s
+    ]
 
 
 def slugs() -> list[str]:

@@ -6,31 +6,17 @@ import json
 from typing import Any
 
 import pytest
-from scenario_text import Story, seconds, slugs
+from scenario_text import Story, slugs
 from stand import Stand, furnished, market_of, need_venue
 
 from outlast import sim
 
-SHORT = "15m"
-"""Phases of many hours are cut to this: nothing in them is drawn by the hour."""
+SHORT_S = 600
+"""Quiet phases are cut to this: nothing in them is drawn by the hour."""
 SCRIPT = (
     "time market.read orders.create account.balances orders.create orders.query orders.cancel "
     "orders.open market.read orders.create orders.amend fills.query orders.cancel_all"
 ).split()
-
-
-def shortened(story: Story, document: dict[str, Any]) -> tuple[dict[str, Any], list[float]]:
-    """The document with its quiet phases cut short; when its phases begin."""
-    starts, at_s = [], 0.0
-    for phase in document["phases"]:
-        if seconds(phase["for"]) > 900 and "timeline" not in phase and "flap" not in phase:
-            phase["for"] = SHORT
-        starts.append(at_s)
-        at_s += seconds(phase["for"])
-    document["status_page"] = [
-        entry for entry in document.get("status_page", []) if seconds(entry["at"]) < at_s
-    ]
-    return document, [*starts, at_s]
 
 
 async def truth_of(document: dict[str, Any], starts: list[float], market: Any, story: Story) -> Any:
@@ -55,6 +41,11 @@ def _about(endpoint: str, number: int) -> str:
     return f"order-{number}" if endpoint == "orders.create" else "order-2"
 
 
+def starts_of(story: Story) -> list[float]:
+    """When its phases begin, and when the last one ends."""
+    return [*(phase.start_s for phase in story.phases), story.duration_s]
+
+
 def cases() -> list[object]:
     return [
         pytest.param(slug, venue, id=slug if len(Story(slug).venues) == 1 else f"{slug}@{venue}")
@@ -66,9 +57,9 @@ def cases() -> list[object]:
 @pytest.mark.parametrize(("slug", "venue"), cases())
 def test_two_runs_with_the_same_client_are_the_same(slug, venue):
     need_venue(venue)
-    story = Story(slug)
+    story = Story(slug, longest_s=SHORT_S)
     market = market_of(story, venue)
-    document, starts = shortened(story, furnished(story, market))
+    document, starts = furnished(story, market), starts_of(story)
 
     def run(seed: int) -> Any:
         async def play() -> Any:
@@ -82,9 +73,9 @@ def test_two_runs_with_the_same_client_are_the_same(slug, venue):
 
 
 def test_another_seed_is_another_market_and_draws_other_chances():
-    story = Story("unknown-503-landed")
+    story = Story("unknown-503-landed", longest_s=SHORT_S)
     market = market_of(story, "binance-um")
-    document, starts = shortened(story, furnished(story, market))
+    document, starts = furnished(story, market), starts_of(story)
 
     def run(seed: int) -> Any:
         async def play() -> Any:

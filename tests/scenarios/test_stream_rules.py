@@ -24,6 +24,8 @@ from outlast import sim
 
 CROWD = 24
 """So many sockets where a rule takes a share of them."""
+QUIET_S = 300
+"""Phases need not be longer than this to show what becomes of a socket."""
 STREAMS = {
     "binance-um": ["depth@100ms", "aggTrade", "markPrice@1s", "kline_1m", "bookTicker"],
     "binance-spot": ["depth@100ms", "trade", "kline_1m", "bookTicker"],
@@ -154,7 +156,7 @@ async def dial(stand: Stand, path: str) -> int | str:
 @pytest.mark.parametrize(("slug", "venue"), cases())
 def test_handshakes(slug, venue):
     need_venue(venue)
-    story = Story(slug)
+    story = Story(slug, longest_s=QUIET_S)
     market = market_of(story, venue)
     phases = [
         (phase, rule)
@@ -248,7 +250,7 @@ async def make_events(stand: Stand) -> None:
 @pytest.mark.parametrize(("slug", "venue"), cases())
 def test_running_streams(slug, venue, feed):
     need_venue(venue)
-    story = Story(slug)
+    story = Story(slug, longest_s=QUIET_S)
     if not any(stream_rules(phase, venue, feed) for phase in story.phases):
         pytest.skip("no rule about such a stream on this venue")
     market = market_of(story, venue)

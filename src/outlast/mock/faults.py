@@ -96,7 +96,8 @@ class FaultDesk:
     first of them that holds counts, unless the deciding rule has a latency of its own; those below
     the deciding rule are not reached, so that a rule of latency at the end slows what has passed.
     Rules that were added come first and know neither ramp nor flap. When a ramp admits a request,
-    the phase's rules are not asked about it.
+    the phase's rules are not asked about it. Of a request over a socket the phase's rules for
+    `ws.api` are asked before those for its endpoint class.
 
     It counts how often each rule has decided, for `times` and for whoever looks on, and for `nth`;
     two desks with the same seed that are asked the same decide the same.
@@ -212,7 +213,11 @@ class FaultDesk:
             draw = self._draw("ramp", moment.phase.name, facts, ordinal)
             if draw < moment.admitted_share:
                 return
-        yield from moment.phase.faults
+        rules = moment.phase.faults
+        if facts.transport == "ws.api":
+            # What is said of requests over a socket goes before what is said of their class.
+            rules = tuple(sorted(rules, key=lambda rule: "ws.api" not in rule.endpoints))
+        yield from rules
 
     def _holds(self, rule: FaultRule, facts: RequestFacts, ordinal: int, *, counting: bool) -> bool:
         if facts.endpoint not in rule.endpoints and facts.transport not in rule.endpoints:

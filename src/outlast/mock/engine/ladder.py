@@ -47,7 +47,8 @@ class Ladder:
 
     def shape(self, spread_x: Decimal, depth_bid_x: Decimal, depth_ask_x: Decimal) -> None:
         """Set how far apart and how big the quotes are, from the next `quote` on."""
-        self.grid = max(1, self._mid_start * nano(spread_x) // (_GRID_OF_MID * ONE))
+        quiet = max(self._mid_start, _GRID_OF_MID)  # at least one tick, and that grows as well
+        self.grid = max(1, quiet * nano(spread_x) // (_GRID_OF_MID * ONE))
         self._depth = {Side.BUY: nano(depth_bid_x), Side.SELL: nano(depth_ask_x)}
 
     def quote(self, mid: int, step: int) -> None:
