@@ -1,4 +1,4 @@
-"""Seeded trials: a client and the mock venue in one simulation, everything drawn from one number.
+"""Seeded trials: clients and mock venues in one simulation, everything drawn from one number.
 
-`generator` draws a `Trial` from a seed, `world` plays it, `checker` watches it, `runner` plays many.
+`generator` draws a `Trial` from a seed, `world` plays it, `checker` watches, `runner` plays many.
 """
