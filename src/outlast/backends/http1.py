@@ -1,0 +1,440 @@
+"""HTTP/1.1 by h11 on asyncio, for the path of an order: one request in, one reply or one fault out.
+
+It exists for what httpx's pool does under load: each request looks through all connections, so that
+at 20 in flight a call costs twice what it costs alone, just when a bot reconciles after an outage
+(encode/httpx issue 3215). Here a free connection is the last of a list, and whoever must wait is
+woken when one is free. What it leaves out, `HttpxTransport` has: proxies, HTTP/2, the caller's own
+client. `docs/decisions/` has the figures that decided.
+
+A request ends by its own timeouts. Cancelling `send` is safe: its connection is closed, its slot is
+free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from collections import deque
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+import h11
+
+from outlast.backends.http import (
+    BODY_BYTES_MAX,
+    CONNECTIONS_MAX,
+    KEEPALIVE_S,
+    tls_context,
+)
+from outlast.wire import Clock, FaultKind, HttpRequest, TransportFault, WireReply
+
+__all__ = ["Http1Transport"]
+
+HEAD_BYTES_MAX: Final = 64 * 1024
+"""Of an answer's status line and headers: venues behind a CDN send about 1.5 kB."""
+
+
+class _Broken(Exception):
+    """The exchange on one connection ended without a complete answer."""
+
+    def __init__(self, kind: FaultKind, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where connections lead: what they can be shared by."""
+
+    host: str
+    port: int
+    is_tls: bool
+
+    @property
+    def host_header(self) -> str:
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return name if self.port == (443 if self.is_tls else 80) else f"{name}:{self.port}"
+
+
+@dataclass(slots=True)
+class _Pool:
+    """The connections to one origin."""
+
+    idle: list[_Connection] = field(default_factory=list)
+    """The one that was used last is used next, so that those in excess grow old and are closed."""
+    open: int = 0
+    """Connections that are idle, in use, or being made."""
+    waiting: deque[asyncio.Future[_Connection | None]] = field(default_factory=deque)
+    """Who comes next: each is handed a connection, or None for the room to make one."""
+
+
+class Http1Transport:
+    """The `HttpTransport` port over connections of our own."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        connections_max: int = CONNECTIONS_MAX,
+        keepalive_s: float = KEEPALIVE_S,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Make a transport; it connects when it is first used.
+
+        Args:
+            connections_max: for each origin. Requests beyond it wait for a free one.
+            keepalive_s: how long an idle connection is kept for the next request.
+            tls: the context for https; None for the system's trust, shared by the process.
+        """
+        if connections_max < 1:
+            raise ValueError(f"connections_max is {connections_max}; it must be at least 1")
+        self._clock = clock
+        self._connections_max = connections_max
+        self._keepalive_s = keepalive_s
+        self._tls = tls
+        self._pools: dict[_Origin, _Pool] = {}
+        self._is_closed = False
+
+    async def send(self, request: HttpRequest) -> WireReply | TransportFault:
+        sent_at = self._clock.now()
+        if self._is_closed:
+            return self._fault(FaultKind.LOCAL, "the transport is closed", sent_at)
+        try:
+            origin, target = _split(request.url)
+            message = h11.Request(
+                method=request.method,
+                target=target,
+                headers=_headers_of(origin, request),
+            )
+        except (ValueError, h11.LocalProtocolError) as error:  # such as a key that is not ASCII
+            # The words of the error may hold the URL or a header: only its kind is safe to tell.
+            detail = f"the request cannot be written ({type(error).__name__})"
+            return self._fault(FaultKind.LOCAL, detail, sent_at)
+        pool = self._pools.setdefault(origin, _Pool())
+        try:
+            connection = await self._take(origin, pool, request)
+        except _Broken as broken:
+            return self._fault(broken.kind, broken.detail, sent_at)
+        is_reusable = False
+        try:
+            reply = await connection.exchange(
+                message,
+                request,
+                last_at=sent_at + request.connect_within_s + 2 * request.answer_within_s,
+            )
+            is_reusable = connection.make_ready()
+            status, headers, body = reply
+            return WireReply(
+                status=status,
+                headers=headers,
+                body=body,
+                sent_at=sent_at,
+                received_at=self._clock.now(),
+            )
+        except _Broken as broken:
+            return self._fault(broken.kind, broken.detail, sent_at)
+        finally:
+            if not is_reusable:
+                connection.close()
+            self._pass_on(pool, connection if is_reusable else None)
+
+    async def aclose(self) -> None:
+        """Close what is idle; requests under way end, and close what they used."""
+        self._is_closed = True
+        for pool in self._pools.values():
+            for connection in pool.idle:
+                connection.close()
+                pool.open -= 1
+            pool.idle.clear()
+            for turn in pool.waiting:
+                if not turn.done():
+                    turn.set_result(None)
+                    pool.open += 1  # the room that it gives back when it learns of the end
+            pool.waiting.clear()
+        await asyncio.sleep(0)  # asyncio closes sockets in the next round of the loop
+
+    def _fault(self, kind: FaultKind, detail: str, sent_at: float) -> TransportFault:
+        return TransportFault(
+            kind=kind, detail=detail[:200], sent_at=sent_at, received_at=self._clock.now()
+        )
+
+    # Connections.
+
+    async def _take(self, origin: _Origin, pool: _Pool, request: HttpRequest) -> _Connection:
+        """A connection that is free, or a new one where there is room; waits for one otherwise."""
+        connection = self._idle(pool)
+        if connection is not None:
+            return connection
+        if pool.open < self._connections_max:
+            pool.open += 1
+        else:
+            # Longest, so that a full pool never looks like a venue that does not answer.
+            wait_s = request.connect_within_s + request.answer_within_s
+            connection = await self._wait(pool, wait_s)
+            if connection is not None:
+                return connection
+        try:
+            return await self._dial(origin, request.connect_within_s)
+        except BaseException:
+            self._pass_on(pool, None)
+            raise
+
+    def _idle(self, pool: _Pool) -> _Connection | None:
+        now = self._clock.now()
+        while pool.idle:
+            connection = pool.idle.pop()
+            if connection.is_usable and now - connection.idle_since < self._keepalive_s:
+                return connection
+            connection.close()
+            pool.open -= 1
+        return None
+
+    async def _wait(self, pool: _Pool, wait_s: float) -> _Connection | None:
+        """Stand in line. Gives the connection that became free, or None for room to make one."""
+        turn: asyncio.Future[_Connection | None] = asyncio.get_running_loop().create_future()
+        pool.waiting.append(turn)
+        try:
+            async with asyncio.timeout(wait_s):
+                connection = await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._pass_on(pool, turn.result())  # came at the moment of leaving
+            if not isinstance(error, TimeoutError):
+                raise
+            full = f"none of {self._connections_max} connections became free in {wait_s:g} s"
+            raise _Broken(FaultKind.POOL_TIMEOUT, full) from None
+        if self._is_closed:
+            self._pass_on(pool, connection)
+            raise _Broken(FaultKind.LOCAL, "the transport is closed")
+        return connection
+
+    async def _dial(self, origin: _Origin, within_s: float) -> _Connection:
+        loop = asyncio.get_running_loop()
+        tls = (self._tls or tls_context()) if origin.is_tls else None
+        try:
+            async with asyncio.timeout(within_s):
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(self._clock), origin.host, origin.port, ssl=tls
+                )
+        except TimeoutError:
+            late = f"not connected within {within_s:g} s"
+            raise _Broken(FaultKind.CONNECT_TIMEOUT, late) from None
+        except OSError as error:  # ssl.SSLError is one
+            raise _Broken(FaultKind.CONNECT_FAILED, f"{type(error).__name__}: {error}") from error
+        return connection
+
+    def _pass_on(self, pool: _Pool, connection: _Connection | None) -> None:
+        """Let the next in line have a connection, or, for None, the room for one."""
+        if connection is not None:
+            if not connection.is_usable:
+                connection = None
+            elif self._is_closed:
+                connection.close()
+                connection = None
+        while pool.waiting:
+            turn = pool.waiting.popleft()
+            if not turn.done():  # who gave up is still in line
+                turn.set_result(connection)
+                return
+        if connection is None:
+            pool.open -= 1
+        else:
+            connection.idle_since = self._clock.now()
+            pool.idle.append(connection)
+
+
+@lru_cache(maxsize=64)
+def _origin_of(root: str) -> _Origin:
+    parts = urlsplit(root)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("the URL must begin with http:// or https://")
+    is_tls = parts.scheme == "https"
+    return _Origin(parts.hostname, parts.port or (443 if is_tls else 80), is_tls)
+
+
+def _split(url: str) -> tuple[_Origin, str]:
+    """The origin and what is asked of it; by hand, as this is on the path of every order."""
+    scheme_end = url.find("://") + 3
+    path_begins = url.find("/", scheme_end)
+    if path_begins == -1:
+        return _origin_of(url), "/"
+    return _origin_of(url[:path_begins]), url[path_begins:]
+
+
+def _headers_of(origin: _Origin, request: HttpRequest) -> list[tuple[str, str]]:
+    headers = [("Host", origin.host_header), *request.headers]
+    if request.method == "GET":
+        headers.append(("Accept-Encoding", "gzip"))  # exchangeInfo is 2 MB without
+    if request.body or request.method not in ("GET", "DELETE"):
+        headers.append(("Content-Length", str(len(request.body))))
+    return headers
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: one exchange at a time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.idle_since = clock.now()
+        self._clock = clock
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MAX)
+        self._transport: asyncio.Transport | None = None
+        self._done: asyncio.Future[h11.Response] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._answer_within_s = 0.0
+        self._heard_at = self._last_at = 0.0
+        self._response: h11.Response | None = None
+        self._body = bytearray()
+        self._has_ended = False
+        """The other end has said that nothing more comes."""
+        self._is_lost = False
+
+    # For the transport above.
+
+    @property
+    def is_usable(self) -> bool:
+        """Nothing has come in and nobody has gone since the last answer."""
+        return not self._is_lost and self._http.our_state is h11.IDLE
+
+    async def exchange(
+        self, message: h11.Request, request: HttpRequest, *, last_at: float
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Write one request and wait for its answer: status, headers, body.
+
+        Raises:
+            _Broken: there is no complete answer. The connection cannot be used again.
+        """
+        assert self._transport is not None
+        loop = asyncio.get_running_loop()
+        self._response, self._body = None, bytearray()
+        self._done = loop.create_future()
+        self._answer_within_s, self._last_at = request.answer_within_s, last_at
+        self._heard_at = self._clock.now()
+        http = self._http
+        written = http.send(message) or b""
+        if request.body:
+            written += http.send(h11.Data(data=request.body)) or b""
+        written += http.send(h11.EndOfMessage()) or b""
+        self._transport.write(written)
+        if request.on_written is not None:
+            request.on_written()
+        self._timer = loop.call_later(request.answer_within_s, self._look_at_the_clock)
+        try:
+            response = await self._done
+        finally:
+            self._timer.cancel()
+            self._done = None
+        headers = {
+            name.decode("ascii", "replace"): value.decode("latin-1")
+            for name, value in response.headers
+        }
+        return response.status_code, headers, self._decoded(headers)
+
+    def make_ready(self) -> bool:
+        """Prepare for the next exchange; False where this was the last one."""
+        if self._is_lost or self._http.trailing_data[0]:
+            return False
+        try:
+            self._http.start_next_cycle()
+        except h11.LocalProtocolError:  # one side has said that it closes
+            return False
+        return True
+
+    def close(self) -> None:
+        if self._transport is not None and not self._is_lost:
+            self._transport.abort()
+
+    def _decoded(self, headers: dict[str, str]) -> bytes:
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding in ("identity", "") or not self._body:
+            return bytes(self._body)
+        if encoding != "gzip":
+            raise _Broken(FaultKind.PROTOCOL_ERROR, f"the answer is encoded as {encoding[:40]}")
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            plain = unpacker.decompress(self._body, BODY_BYTES_MAX + 1)
+        except zlib.error as error:
+            raise _Broken(FaultKind.PROTOCOL_ERROR, f"the answer is broken gzip: {error}") from None
+        if len(plain) > BODY_BYTES_MAX:
+            raise _Broken(FaultKind.PROTOCOL_ERROR, _TOO_LONG)
+        if not unpacker.eof:
+            raise _Broken(FaultKind.PROTOCOL_ERROR, "the answer's gzip ends too early")
+        return plain
+
+    # For asyncio.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._done is None:
+            # Nothing was asked: whatever this is (a 408, mostly), it answers no request of ours.
+            self.close()
+            return
+        self._heard_at = self._clock.now()
+        if self._heard_at > self._last_at:
+            self._break(FaultKind.READ_TIMEOUT, "the answer was still dripping in")
+            return
+        self._http.receive_data(data)
+        self._read_events()
+
+    def eof_received(self) -> None:
+        if self._done is not None:
+            self._has_ended = True
+            self._http.receive_data(b"")
+            self._read_events()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._is_lost = True
+        if self._done is not None:
+            said = (
+                "closed by the other end" if error is None else f"{type(error).__name__}: {error}"
+            )
+            self._break(FaultKind.CONNECTION_LOST, said)
+
+    # Within.
+
+    def _read_events(self) -> None:
+        while self._done is not None and not self._done.done():
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                cut = self._has_ended
+                kind = FaultKind.CONNECTION_LOST if cut else FaultKind.PROTOCOL_ERROR
+                self._break(kind, f"{type(error).__name__}: {error}")
+                return
+            if event is h11.NEED_DATA or event is h11.PAUSED:
+                return
+            if isinstance(event, h11.Response):
+                self._response = event
+            elif isinstance(event, h11.Data):
+                self._body += event.data
+                if len(self._body) > BODY_BYTES_MAX:
+                    self._break(FaultKind.PROTOCOL_ERROR, _TOO_LONG)
+            elif isinstance(event, h11.EndOfMessage):
+                assert self._response is not None  # h11 gives no end without a beginning
+                self._done.set_result(self._response)
+            elif isinstance(event, h11.ConnectionClosed):
+                self._break(FaultKind.CONNECTION_LOST, "closed by the other end")
+
+    def _look_at_the_clock(self) -> None:
+        """The read timeout: so long since the last byte, or since the request was written."""
+        if self._done is None or self._done.done():
+            return
+        left_s = self._heard_at + self._answer_within_s - self._clock.now()
+        if left_s <= 0:
+            self._break(FaultKind.READ_TIMEOUT, f"nothing came in for {self._answer_within_s:g} s")
+            return
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(left_s, self._look_at_the_clock)
+
+    def _break(self, kind: FaultKind, detail: str) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(_Broken(kind, detail))
+
+
+_TOO_LONG: Final = f"the answer is longer than {BODY_BYTES_MAX} bytes"
