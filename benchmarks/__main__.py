@@ -1,0 +1,33 @@
+"""`python -m benchmarks [NAME ...]`: every benchmark, or those that are named; `--list` lists them."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from typing import Final
+
+BENCHMARKS: Final = {
+    "rest": "one signed order over REST, beside python-binance, ccxt and httpx",
+    "guard": "what the guard adds to a call that succeeds, beside the usual stack",
+    "journal": "what the journal adds to an order, beside plain appends",
+    "mock_load": "the mock under ten thousand requests a minute",
+}
+
+
+def main() -> None:
+    names = sys.argv[1:]
+    if names == ["--list"]:
+        for name, what in BENCHMARKS.items():
+            print(f"{name:10} {what}")
+        return
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    for name in names or BENCHMARKS:
+        print(f"\n== {name}: {BENCHMARKS[name]}")
+        sys.argv = [name]
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
