@@ -116,6 +116,8 @@ class OrderLedger:
 
     def __init__(self) -> None:
         self._orders: dict[str, Order] = {}
+        self._live: dict[str, Order] = {}
+        """Those of them that have not ended: a few, where a day's orders are thousands."""
         self._by_venue_id: dict[str, str] = {}
         self._executions: dict[tuple[str, str], Execution] = {}
         self._executed: dict[str, dict[str, Execution]] = {}
@@ -141,12 +143,12 @@ class OrderLedger:
     def open(self, symbol: str | None = None) -> list[Order]:
         """Orders that the venue has acknowledged and that can still fill."""
         live = (_S.ACCEPTED, _S.PARTIALLY_FILLED)
-        return [o for o in self if o.status in live and symbol in (None, o.symbol)]
+        return self._of(live, symbol)
 
     def unknown(self, symbol: str | None = None) -> list[Order]:
         """Orders that may be live without our knowing; those under way count too."""
         doubtful = (_S.UNKNOWN, _S.SUBMITTED)
-        return [o for o in self if o.status in doubtful and symbol in (None, o.symbol)]
+        return self._of(doubtful, symbol)
 
     def create(self, client_order_id: str, request: OrderRequest, *, at: float) -> Order:
         """Note a new intent.
@@ -174,17 +176,17 @@ class OrderLedger:
             as_of=at,
             source=Source.DERIVED,
         )
-        self._orders[client_order_id] = order
+        self._put(order)
         return order
 
     def forget(self, client_order_id: str) -> None:
         """Take back an intent that was never written down and never sent."""
         assert self._orders[client_order_id].status is _S.INITIALIZED
-        del self._orders[client_order_id]
+        del self._orders[client_order_id], self._live[client_order_id]
 
     def restore(self, order: Order) -> None:
         """Put back an order as the journal tells it."""
-        self._orders[order.client_order_id] = order
+        self._put(order)
         if order.venue_order_id is not None:
             self._by_venue_id[order.venue_order_id] = order.client_order_id
 
@@ -208,7 +210,7 @@ class OrderLedger:
         """Note that a cancel is under way, or that it has been answered."""
         order = self._orders[client_order_id]
         pending = Pending.CANCEL if asked else Pending.NOTHING
-        self._orders[client_order_id] = replace(order, pending=pending)
+        self._put(replace(order, pending=pending))
 
     def report(self, report: OrderReport, *, at: float) -> Change:
         """Fold in what the venue says about one order; an unknown id is adopted as external.
@@ -280,8 +282,21 @@ class OrderLedger:
     def exposure(self, symbol: str, side: Side) -> Decimal:
         """What orders that are or may be live could still fill; an unknown one counts in full."""
         return sum(
-            (o.leaves_qty for o in self if o.symbol == symbol and o.side is side), Decimal(0)
+            (o.leaves_qty for o in self._live.values() if o.symbol == symbol and o.side is side),
+            Decimal(0),
         )
+
+    def _of(self, statuses: tuple[OrderStatus, ...], symbol: str | None) -> list[Order]:
+        live = self._live.values()
+        return [o for o in live if o.status in statuses and symbol in (None, o.symbol)]
+
+    def _put(self, order: Order) -> None:
+        """Keep the newest state of one order."""
+        self._orders[order.client_order_id] = order
+        if order.status.is_final:
+            self._live.pop(order.client_order_id, None)
+        else:
+            self._live[order.client_order_id] = order
 
     def _adopt(self, report: OrderReport, *, at: float) -> Order:
         order = Order(
@@ -316,7 +331,7 @@ class OrderLedger:
             order = replace(order, status=_S.CANCELED)  # it was in the book; what was left is gone
         if order.status.is_final:
             order = replace(order, pending=Pending.NOTHING)
-        self._orders[order.client_order_id] = order
+        self._put(order)
         if order.venue_order_id is not None:
             self._by_venue_id[order.venue_order_id] = order.client_order_id
         return order
