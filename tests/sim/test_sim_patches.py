@@ -7,10 +7,11 @@ import os
 import random
 import secrets
 import sys
+import threading
 import time
 import types
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from time import monotonic
 
 import pytest
@@ -130,3 +131,98 @@ def test_negative_sleep_is_refused_as_the_real_one_refuses_it():
 
     with pytest.raises(ValueError, match="0 or more"):
         sim.run(main, seed=1)
+
+
+def test_datetime_tells_virtual_time():
+    real = datetime.now
+
+    class Stamp(datetime):
+        pass
+
+    async def main():
+        await asyncio.sleep(90)
+        return (
+            datetime.now(UTC),
+            datetime.now(),  # noqa: DTZ005
+            datetime.now(tz=UTC).tzinfo,
+            datetime.today(),  # noqa: DTZ002
+            date.today(),  # noqa: DTZ011
+            Stamp.now(UTC),
+            type(datetime.now(UTC)) is datetime,
+        )
+
+    aware, naive, zone, today, day, stamp, is_exact = sim.run(main, seed=1)
+    moment = datetime.fromtimestamp(sim.T0 + 90, UTC)
+    local = datetime.fromtimestamp(sim.T0 + 90)  # noqa: DTZ006
+    assert (aware, naive, zone, today, day) == (moment, local, UTC, local, local.date())
+    assert stamp == moment
+    assert isinstance(stamp, Stamp)
+    assert is_exact
+    assert datetime.now(UTC).timestamp() > sim.T0 + 1000
+    assert datetime.now == real
+
+
+def test_datetime_tells_other_threads_the_truth():
+    told = []
+
+    async def main():
+        thread_may_ask.set()
+        answered.wait()
+        return datetime.now(UTC)
+
+    def outside():
+        thread_may_ask.wait()
+        told.append(datetime.now(UTC))
+        answered.set()
+
+    thread_may_ask, answered = threading.Event(), threading.Event()
+    thread = threading.Thread(target=outside, daemon=True)
+    thread.start()
+    inside = sim.run(main, seed=1)
+    thread.join()
+    assert inside.timestamp() == sim.T0
+    assert told[0].timestamp() > sim.T0 + 1000
+
+
+def test_texts_and_raw_clocks_tell_virtual_time():
+    async def main():
+        await asyncio.sleep(1)
+        return (
+            time.strftime("%s"),
+            time.strftime("%Y", time.gmtime(0)),
+            time.ctime() == time.ctime(time.time()),
+            time.asctime() == time.ctime(),
+            time.clock_gettime(time.CLOCK_REALTIME),
+            time.clock_gettime_ns(time.CLOCK_MONOTONIC),
+            time.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID) > 0,
+        )
+
+    told = sim.run(main, seed=1, t0=5.0)
+    assert told == ("6", "1970", True, True, 6.0, 1_000_000_000, True)
+
+
+def test_generators_without_a_seed_get_one():
+    async def main():
+        random.seed()
+        own = random.Random()
+        again = random.Random(3)
+        return random.random(), own.random(), again.random(), uuid.uuid4()
+
+    one = sim.run(main, seed=1)
+    assert sim.run(main, seed=1) == one
+    assert one[2] == random.Random(3).random()
+    assert random.Random().random() != random.Random().random()
+
+
+@pytest.mark.parametrize("name", ["uuid1", "getnode"])
+def test_what_tells_of_this_machine_is_refused(name):
+    async def main():
+        try:
+            getattr(uuid, name)()
+        except sim.RealWorldReached:
+            await asyncio.sleep(1)
+        pytest.fail("the run went on")
+
+    with pytest.raises(sim.RealWorldReached, match="uuid4"):
+        sim.run(main, seed=1)
+    assert uuid.getnode()

@@ -10,9 +10,10 @@ Time passes only when nothing is left to do: it jumps to the next timer or the n
 so two hours take seconds. The same seed gives the same run, to the byte. Real sockets, threads and
 processes are refused, and an attempt fails the run; work given to an executor runs inline.
 
-The time module, `os.urandom` and the random module answer from the simulation while it runs (see
-`patched_time`, `patched_entropy`). Not in its hands: `datetime.now`, unseeded `random.Random()`,
-the order of sets of strings (PYTHONHASHSEED) and of sets of other objects than tasks and futures.
+The time module, `datetime.now`, `os.urandom` and the random module answer from the simulation while
+it runs (see `patched_time`, `patched_entropy`). Programs may run in processes of their own, which
+can be killed and frozen (`Network.process`). Not in its hands: the order of sets of strings
+(PYTHONHASHSEED) and of sets of other objects than tasks and futures.
 TLS is not simulated: endpoints are http:// and ws://.
 """
 
@@ -35,12 +36,14 @@ from outlast.sim.errors import (
     TimeLimitReached,
     UnhandledFailure,
 )
+from outlast.sim.garbage import collected_on_time
 from outlast.sim.links import ANY, Direction, Kind, Link
 from outlast.sim.loop import SimLoop
 from outlast.sim.names import NameService
-from outlast.sim.network import Host, Network, Process
+from outlast.sim.network import Network
 from outlast.sim.patches import patched_entropy
 from outlast.sim.patches import patched_time as _patched_time
+from outlast.sim.processes import Host, Process
 from outlast.sim.trace import Trace
 
 __all__ = [
@@ -121,6 +124,7 @@ def run(
     simulation = cast("SimLoop", runner.get_loop())
     kernel = simulation.kernel
     with contextlib.ExitStack() as stack:
+        stack.enter_context(collected_on_time(kernel))
         if patch:
             stack.enter_context(patched_time(simulation))
             stack.enter_context(patched_entropy(seed))
@@ -129,10 +133,12 @@ def run(
             kernel.raise_failure()  # of the round in which main ended
         except BaseException as error:
             kernel.has_failed = True  # from here on failures follow from this one
+            simulation.network.thaw_all()  # or what is frozen could not end
             _close_after(error, runner)
             if kernel.failure is not None and isinstance(error, Exception):
                 raise kernel.failure from error
             raise
+        simulation.network.thaw_all()
         runner.close()
         kernel.raise_failure()
     return result

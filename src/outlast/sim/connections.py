@@ -13,7 +13,8 @@ from outlast.sim.links import Direction, Kind, Route
 from outlast.sim.sockets import Address, SimSocket, State
 
 if TYPE_CHECKING:
-    from outlast.sim.network import Host, Network
+    from outlast.sim.network import Network
+    from outlast.sim.processes import Host
 
 __all__ = ["Connection", "Packet", "Pipe"]
 

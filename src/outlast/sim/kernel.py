@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 from outlast.sim.errors import Deadlock, Livelock, RealWorldReached, TimeLimitReached
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from outlast.sim.processes import Process
     from outlast.sim.sockets import SimSocket
 
 __all__ = ["Kernel", "KernelEvent"]
@@ -51,10 +54,16 @@ class Kernel(selectors.BaseSelector):
         """The first thing that must stop the run; raised by the next `select`."""
         self.has_failed = False
         """Stays True once something has failed."""
+        self.has_buried = False
+        """Whether a program has been killed in this run."""
         self.next_timer: Callable[[], float] = lambda: math.inf
         """When the loop's next timer is due; set by the loop."""
         self.describe_wait: Callable[[], str] = str
         """Who waits for what, for the message of a deadlock; set by the loop."""
+        self.put_back: Callable[[list[asyncio.Handle]], None] = _nowhere
+        """Takes steps that were held back, to make them now; set by the loop."""
+        self.bury: Callable[[Process], None] = _nowhere
+        """Ends the tasks of a dead program; set by the loop."""
         self._time_limit_s = math.inf if time_limit_s is None else time_limit_s
         self._events: list[tuple[float, int, KernelEvent]] = []
         self._ordinals = itertools.count()
@@ -63,6 +72,13 @@ class Kernel(selectors.BaseSelector):
         self._keys: dict[int, selectors.SelectorKey] = {}
         self._candidates: dict[int, None] = {}  # an ordered set: who became ready first is first
         self._polls_at_this_instant = 0
+        self._has_resumed = False
+        self._rounds = 0
+        self._chore: tuple[int, Callable[[], object]] | None = None
+
+    def every(self, rounds: int, chore: Callable[[], object]) -> None:
+        """Do a chore of the simulation's own between two rounds of the loop, every so many."""
+        self._chore = (rounds, chore)
 
     # For the network.
 
@@ -87,6 +103,11 @@ class Kernel(selectors.BaseSelector):
         """A socket changed: look at it in the next round."""
         if descriptor in self._keys:
             self._candidates[descriptor] = None
+
+    def resume(self, steps: list[asyncio.Handle]) -> None:
+        """Let the loop make these steps in its next round, at this instant."""
+        self.put_back(steps)
+        self._has_resumed = True
 
     def advance(self, seconds: float) -> None:
         """Let time pass with the whole program standing still, as in a blocking sleep."""
@@ -158,6 +179,9 @@ class Kernel(selectors.BaseSelector):
             TimeLimitReached: the next thing to happen lies behind the limit of the run.
         """
         self.raise_failure()
+        self._rounds += 1
+        if self._chore is not None and self._rounds % self._chore[0] == 0:
+            self._chore[1]()
         self._polls_at_this_instant += 1
         if self._polls_at_this_instant > POLLS_MAX_AT_ONE_INSTANT:
             raise Livelock(
@@ -166,7 +190,7 @@ class Kernel(selectors.BaseSelector):
             )
         self._run_due()
         ready = self._poll()
-        idle = timeout is None or timeout > 0
+        idle = (timeout is None or timeout > 0) and not self._has_resumed
         if idle and not ready:
             target = min(self.next_timer(), self._next_event())
             if target == math.inf:
@@ -177,13 +201,14 @@ class Kernel(selectors.BaseSelector):
             self._move_to(target)
             self._run_due()
             ready = self._poll()
+        self._has_resumed = False
         return ready
 
     def _poll(self) -> list[tuple[selectors.SelectorKey, int]]:
         ready = []
         for descriptor in list(self._candidates):
             key, sock = self._keys[descriptor], self._sockets[descriptor]
-            mask = key.events & sock.ready_mask()
+            mask = 0 if sock.process.is_frozen else key.events & sock.ready_mask()
             if mask:
                 ready.append((key, mask))  # and stays a candidate: readiness is a level
             else:
@@ -210,6 +235,10 @@ class Kernel(selectors.BaseSelector):
         if target > self.now:
             self.now = target
             self._polls_at_this_instant = 0
+
+
+def _nowhere(_: object) -> None:
+    """What stands here until the loop is there."""
 
 
 def _descriptor_of(fileobj: Any) -> int:

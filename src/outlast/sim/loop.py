@@ -8,13 +8,16 @@ This half keeps the time and runs the tasks; `StreamLoop` connects, listens and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import inspect
 import itertools
 import math
 import random
 import threading
-from collections.abc import Callable
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +27,7 @@ from outlast.sim.draws import generator
 from outlast.sim.errors import RealWorldReached, SimulationError, UnhandledFailure
 from outlast.sim.kernel import Kernel
 from outlast.sim.network import Network
+from outlast.sim.processes import Process, current_process
 from outlast.sim.streams import StreamLoop
 
 __all__ = ["SimLoop"]
@@ -35,6 +39,9 @@ CLOCK_RESOLUTION_S = 1e-8
 simulated: up to 4 years, it does."""
 
 WAITERS_SHOWN_MAX = 12
+
+BURIAL_ROUNDS_MAX = 1_000
+"""A task of a dead program may await once more in each of its `finally` blocks."""
 
 
 class _Ordered:
@@ -55,14 +62,47 @@ class _Ordered:
 
 
 class _SimTask(_Ordered, asyncio.Task[Any]):
-    pass
+    process: Process | None = None
+    """The program that it is part of."""
 
 
 class _SimFuture(_Ordered, asyncio.Future[Any]):
-    pass
+    process: Process | None = None
 
 
-class _Timer(asyncio.TimerHandle):
+class _Asking:
+    """Before it runs, the program that it is part of is asked: that may be dead, or frozen."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        _context: Context
+        _callback: Callable[..., object]
+        _args: Sequence[Any]
+        _cancelled: bool
+
+    def _run(self) -> None:
+        process = self._context.get(current_process)
+        if process is None:
+            super()._run()  # type: ignore[misc]
+        elif process.may_run(self) and not self._cancelled:  # type: ignore[arg-type]
+            if process.is_alive:
+                super()._run()  # type: ignore[misc]
+            else:
+                self._run_unheard()
+
+    def _run_unheard(self) -> None:
+        """Run as a part of a dying program: nobody is there to hear of what fails in it."""
+        with warnings.catch_warnings(), contextlib.suppress(Exception, asyncio.CancelledError):
+            warnings.simplefilter("ignore")  # a coroutine that was never awaited, a socket left
+            self._context.run(self._callback, *self._args)
+
+
+class _Step(_Asking, asyncio.Handle):
+    __slots__ = ()
+
+
+class _Timer(_Asking, asyncio.TimerHandle):
     """Timers of one instant fire in the order in which they were set; a heap alone forgets it."""
 
     __slots__ = ("_ordinal",)
@@ -91,6 +131,7 @@ class SimLoop(StreamLoop):
     if TYPE_CHECKING:
         # The seams of CPython's loop into which this one is fitted; the same from 3.11 to 3.14.
         _scheduled: list[asyncio.TimerHandle]
+        _ready: deque[asyncio.Handle]
         _thread_id: int | None
         _default_executor: Any
         _executor_shutdown_called: bool
@@ -111,6 +152,8 @@ class SimLoop(StreamLoop):
         self._clock_resolution = CLOCK_RESOLUTION_S
         self.kernel.next_timer = self._next_timer
         self.kernel.describe_wait = self._describe_wait
+        self.kernel.put_back = self._put_back
+        self.kernel.bury = self._bury
 
     def random(self, name: str) -> random.Random:
         """Give the seeded generator of this name: one per component keeps their draws apart."""
@@ -146,6 +189,22 @@ class SimLoop(StreamLoop):
         timer._scheduled = True  # noqa: SLF001 as the loop it extends does
         return timer
 
+    def _call_soon(self, callback: Any, args: Any, context: Context | None) -> asyncio.Handle:
+        step = _Step(callback, args, self, context)
+        self._ready.append(step)
+        return step
+
+    def _add_reader(self, fd: Any, callback: Any, *args: Any) -> asyncio.Handle:
+        # The loop above makes a plain handle, of the same layout.
+        handle: asyncio.Handle = super()._add_reader(fd, callback, *args)  # type: ignore[misc]
+        handle.__class__ = _Step
+        return handle
+
+    def _add_writer(self, fd: Any, callback: Any, *args: Any) -> asyncio.Handle:
+        handle: asyncio.Handle = super()._add_writer(fd, callback, *args)  # type: ignore[misc]
+        handle.__class__ = _Step
+        return handle
+
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
@@ -154,19 +213,31 @@ class SimLoop(StreamLoop):
         return super().call_soon_threadsafe(callback, *args, context=context)
 
     def create_future(self) -> asyncio.Future[Any]:
-        return _SimFuture(loop=self)
+        future = _SimFuture(loop=self)
+        if (process := current_process.get()) is not None:
+            future.process = process
+        return future
 
     def create_task(self, coro: Any, *, name: object = None, **settings: Any) -> asyncio.Task[Any]:
         if self.get_task_factory() is not None:
             return super().create_task(coro, name=name, **settings)
         self._check_closed()
         # asyncio numbers its tasks per process; a second run would have other names.
-        return _SimTask(
+        task = _SimTask(
             coro, loop=self, name=str(name or f"Task-{self.next_ordinal()}"), **settings
         )
+        context: Context | None = settings.get("context")
+        task.process = current_process.get() if context is None else context.get(current_process)
+        if task.process is not None and task.process.is_buried:
+            asyncio.Future.cancel(task)
+            coro.close()
+        return task
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         """Stop the run: nobody handles what failed here."""
+        process = getattr(context.get("task") or context.get("future"), "process", None)
+        if process is not None and not process.is_alive:
+            return  # nobody is there to hear of it
         if self.is_closed() or self.kernel.has_failed:
             super().default_exception_handler(context)  # the first failure is the one raised
             return
@@ -234,6 +305,32 @@ class SimLoop(StreamLoop):
         self._signal_handlers.clear()
         super().close()
 
+    # The end of a program.
+
+    def _put_back(self, steps: list[asyncio.Handle]) -> None:
+        self._ready.extend(steps)
+
+    def _bury(self, process: Process, rounds: int = 1) -> None:
+        """Cancel whatever the tasks of a dead program await, in each round until all have ended.
+
+        Its transports are closed by callbacks: these are let through too, at least for a round.
+        """
+        tasks = [task for task in asyncio.all_tasks(self) if _process_of(task) is process]
+        is_idle = not tasks and not any(_is_step_of(process, step) for step in self._ready)
+        if (is_idle and rounds > 1) or rounds > BURIAL_ROUNDS_MAX:
+            process.is_buried = True
+            for task in tasks:
+                asyncio.Future.cancel(task)  # it holds out against being cancelled: it counts as it
+            return
+        for task in sorted(tasks, key=hash):
+            task.cancel()
+        self.call_soon(self._bury, process, rounds + 1, context=Context())
+
+    def _asyncgen_finalizer_hook(self, agen: Any) -> None:
+        process = current_process.get()
+        if process is None or process.is_alive:
+            super()._asyncgen_finalizer_hook(agen)  # type: ignore[misc]
+
     def _next_timer(self) -> float:
         """When the loop's first timer is due; cancelled ones were taken off before."""
         return self._scheduled[0].when() if self._scheduled else math.inf
@@ -245,6 +342,15 @@ class SimLoop(StreamLoop):
         if hidden > 0:
             lines = [*lines[:WAITERS_SHOWN_MAX], f"  and {hidden} more"]
         return "Tasks that wait:\n" + "\n".join(lines)
+
+
+def _process_of(task: asyncio.Task[Any]) -> Process | None:
+    return getattr(task, "process", None)
+
+
+def _is_step_of(process: Process, step: Any) -> bool:
+    context: Context = step._context  # noqa: SLF001 handles do not tell it otherwise
+    return context.get(current_process) is process
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

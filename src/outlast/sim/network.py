@@ -8,8 +8,7 @@ import itertools
 import math
 import socket
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from contextvars import copy_context
 
 from outlast.sim.connections import Connection, Packet
 from outlast.sim.draws import generator, lognormal
@@ -17,34 +16,19 @@ from outlast.sim.errors import SimulationError
 from outlast.sim.kernel import Kernel
 from outlast.sim.links import ANY, Direction, Kind, Link, Route
 from outlast.sim.names import NameService
+from outlast.sim.processes import (
+    EPHEMERAL_FIRST,
+    EPHEMERAL_LAST,
+    Host,
+    Process,
+    current_process,
+)
 from outlast.sim.sockets import Address, SimSocket, os_error
 
-__all__ = ["Host", "Network", "Process"]
+__all__ = ["Network"]
 
 LOCALHOST = "localhost"
-EPHEMERAL_FIRST, EPHEMERAL_LAST = 32_768, 60_999  # Linux, ip_local_port_range
 WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 compared with, never bound for real
-
-_current: ContextVar[Process | None] = ContextVar("outlast_sim_process", default=None)
-
-
-@dataclass(slots=True, eq=False)
-class Host:
-    """A machine. `has_power` is False from `Network.vanish` to `Network.revive`."""
-
-    name: str
-    addresses: tuple[str, ...]
-    has_power: bool = True
-    next_port: int = EPHEMERAL_FIRST
-
-
-@dataclass(slots=True, eq=False)
-class Process:
-    """A program on a host. Once it is not alive, its sockets are closed and it gets no others."""
-
-    host: Host
-    is_alive: bool = True
-    sockets: dict[int, SimSocket] = field(default_factory=dict)
 
 
 class Network:
@@ -100,23 +84,61 @@ class Network:
 
     @contextlib.contextmanager
     def process(self, host: str) -> Iterator[Process]:
-        """Start a program: tasks made inside run as it, dial from its host and listen on it."""
+        """Start a program: tasks made inside run as it, dial from its host and listen on it.
+
+        Whoever waits inside the `with` runs as the program too and is stopped with it: start tasks
+        inside, wait for them outside.
+        """
         process = Process(self.host(host))
-        token = _current.set(process)
+        process.host.processes.append(process)
+        token = current_process.set(process)
+        process.context = copy_context()
         try:
             yield process
         finally:
-            _current.reset(token)
+            current_process.reset(token)
 
     def kill(self, process: Process) -> None:
         """End a program as `kill -9` does: its kernel closes what it had open.
 
-        Its tasks are Python's and go on, with their connections closed. Cancel them after this:
-        what they still write or dial goes nowhere.
+        Its tasks end within this instant: whatever they await is cancelled, again and again until
+        they do. What they still try in their `finally` blocks reaches nobody. Then nothing of the
+        program runs any more. Who waits for one of its tasks from outside gets a `CancelledError`.
         """
-        process.is_alive = False
+        self._declare_dead(process)
         for sock in list(process.sockets.values()):
             sock.abandon()
+
+    def freeze(self, process: Process, seconds: float = math.inf) -> None:
+        """Stop a program as SIGSTOP does, for so long or until `thaw`.
+
+        Nothing of it runs. Its kernel goes on: connections are accepted, what arrives is kept until
+        the window is full. When it thaws, everything that came due is done, late and in its order.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"seconds: expected 0 or more, got {seconds!r}")
+        if not process.is_alive:
+            return
+        process.is_frozen = True
+        process.frozen_until = max(process.frozen_until, self.now + seconds)
+        if process.frozen_until < math.inf:
+            self.kernel.at(process.frozen_until, lambda: self._thaw_if_due(process))
+
+    def thaw(self, process: Process) -> None:
+        """Let a frozen program go on, as SIGCONT does."""
+        process.frozen_until = -math.inf
+        if not process.is_frozen:
+            return
+        process.is_frozen = False
+        held, process.held = process.held, []
+        self.kernel.resume(held)
+        for descriptor in process.sockets:
+            self.kernel.touch(descriptor)
+
+    def thaw_all(self) -> None:
+        for host in self._hosts.values():
+            for process in host.processes:
+                self.thaw(process)
 
     def vanish(self, host: str) -> None:
         """Cut a host's power: its programs are dead, and nobody is told.
@@ -134,6 +156,8 @@ class Network:
             if self._host_of(sock) is machine:
                 sock.process.is_alive = False
                 sock.vanish()
+        for process in list(machine.processes):
+            self._declare_dead(process)
 
     def revive(self, host: str) -> None:
         """Give a host its power back. Nothing runs on it until a program is started."""
@@ -190,7 +214,7 @@ class Network:
 
     def socket(self, family: int = socket.AF_INET) -> SimSocket:
         """Make a socket of the program that is running."""
-        process = _current.get() or self._first
+        process = current_process.get() or self._first
         if not process.is_alive or not process.host.has_power:
             raise os_error(errno.ENETDOWN)
         return SimSocket(self, process, family)
@@ -285,6 +309,18 @@ class Network:
             watcher(packet)
 
     # Within.
+
+    def _declare_dead(self, process: Process) -> None:
+        if process in process.host.processes:
+            process.is_alive = False
+            self.thaw(process)
+            process.host.processes.remove(process)
+            self.kernel.has_buried = True
+            self.kernel.bury(process)
+
+    def _thaw_if_due(self, process: Process) -> None:
+        if process.frozen_until <= self.now:
+            self.thaw(process)
 
     def _add_host(self, name: str, addresses: tuple[str, ...]) -> Host:
         if not name or name == ANY or ":" in name:

@@ -2,11 +2,12 @@
 
 httpcore ages its idle connections by `time.monotonic`, ccxt paces and stamps by `time.time`,
 websockets masks its frames with `secrets`, and bots do all of it. Inside these contexts such calls
-are answered by the simulation, in the thread that runs it and in no other.
+are answered by the simulation, in the thread that runs it and in no other: the time module,
+`datetime.now`, the random module, generators made without a seed, `os.urandom` and what is built on
+it (`secrets`, `uuid4`). What would tell of this machine, `uuid1` and `getnode`, is refused.
 
-Out of reach are `datetime.now`, `uuid.uuid1`, generators made by `random.Random()` without a seed,
-and functions that were stored outside a module's namespace (a default argument, a class
-attribute): give those a clock, `datetime.fromtimestamp(time.time(), UTC)`, or a seed.
+Out of reach are functions that were stored outside a module's namespace (a default argument, a
+class attribute), and generators of other libraries: give those a clock, or a seed.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ import random
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from outlast.sim import datetimes
 from outlast.sim.clock import SimClock
 from outlast.sim.draws import generator
+from outlast.sim.errors import RealWorldReached
 from outlast.sim.kernel import Kernel
 
 __all__ = ["patched_entropy", "patched_time"]
@@ -39,7 +43,25 @@ _REAL: dict[str, Function] = {
     "sleep": time.sleep,
     "gmtime": time.gmtime,
     "localtime": time.localtime,
+    "ctime": time.ctime,
+    "asctime": time.asctime,
+    "strftime": time.strftime,
     "urandom": os.urandom,
+    "seed": random.seed,
+    "uuid1": uuid.uuid1,
+    "getnode": uuid.getnode,
+}
+for _name in ("clock_gettime", "clock_gettime_ns"):  # not on Windows
+    if hasattr(time, _name):
+        _REAL[_name] = getattr(time, _name)
+if hasattr(os, "getrandom"):  # Linux
+    _REAL["getrandom"] = os.getrandom
+
+_real_seed = random.Random.seed
+_own_generator: random.Random = random.seed.__self__  # type: ignore[attr-defined]
+
+_CPU_CLOCKS = {
+    getattr(time, name, None) for name in ("CLOCK_PROCESS_CPUTIME_ID", "CLOCK_THREAD_CPUTIME_ID")
 }
 
 _answers: dict[int, dict[str, Function]] = {}  # by the thread that runs the simulation
@@ -63,11 +85,11 @@ class _StandIn:
     def __repr__(self) -> str:
         return f"<simulated {self._name}>"
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **settings: Any) -> Any:
         answers = _answers.get(threading.get_ident())
         if answers is None:
-            return self._real(*args)
-        return answers.get(self._name, self._real)(*args)
+            return self._real(*args, **settings)
+        return answers.get(self._name, self._real)(*args, **settings)
 
 
 _STAND_INS = {name: _StandIn(name, real) for name, real in _REAL.items()}
@@ -93,6 +115,32 @@ def patched_time(kernel: Kernel, clock: SimClock) -> Iterator[None]:
     def localtime(at: float | None = None) -> time.struct_time:
         return _real_struct_time("localtime", clock, at)
 
+    def ctime(at: float | None = None) -> str:
+        return _text("ctime", clock.wall() if at is None else at)
+
+    def asctime(moment: Any = None) -> str:
+        return _text("asctime", localtime() if moment is None else moment)
+
+    def strftime(form: str, moment: Any = None) -> str:
+        return _text("strftime", form, localtime() if moment is None else moment)
+
+    def clock_gettime_ns(which: int) -> int:
+        if which in _CPU_CLOCKS:
+            real: int = _REAL["clock_gettime_ns"](which)
+            return real
+        is_wall = which == time.CLOCK_REALTIME
+        return clock.wall_ns() if is_wall else nanoseconds()
+
+    def refused(name: str) -> Function:
+        def refuse(*_args: Any, **_settings: Any) -> Any:
+            failure = RealWorldReached(
+                f"t={kernel.now:.6f}: uuid.{name}: it tells of this machine; use uuid.uuid4"
+            )
+            kernel.fail(failure)
+            raise failure
+
+        return refuse
+
     answers: dict[str, Function] = {
         "time": clock.wall,
         "time_ns": clock.wall_ns,
@@ -103,6 +151,13 @@ def patched_time(kernel: Kernel, clock: SimClock) -> Iterator[None]:
         "sleep": kernel.advance,
         "gmtime": gmtime,
         "localtime": localtime,
+        "ctime": ctime,
+        "asctime": asctime,
+        "strftime": strftime,
+        "clock_gettime": lambda which: clock_gettime_ns(which) / 1e9,
+        "clock_gettime_ns": clock_gettime_ns,
+        "uuid1": refused("uuid1"),
+        "getnode": refused("getnode"),
     }
     with _answering(answers):
         yield
@@ -117,7 +172,13 @@ def patched_entropy(seed: int) -> Iterator[None]:
     state = random.getstate()
     random.seed(f"{seed}/random")
     try:
-        with _answering({"urandom": generator(seed, "urandom").randbytes}):
+        draw = generator(seed, "urandom").randbytes
+        answers: dict[str, Function] = {
+            "urandom": draw,
+            "getrandom": lambda size, _flags=0: draw(size),
+            "seed": _own_generator.seed,
+        }
+        with _answering(answers):
             yield
     finally:
         random.setstate(state)
@@ -130,6 +191,8 @@ def _answering(answers: Mapping[str, Function]) -> Iterator[None]:
     with _lock:
         if not _users:
             _swap({id(real): _STAND_INS[name] for name, real in _REAL.items()})
+            datetimes.put_in_place(_told_time)
+            random.Random.seed = _seed  # type: ignore[method-assign]
         _users.append(thread)
     _answers[thread] = {**(before or {}), **answers}
     try:
@@ -143,6 +206,22 @@ def _answering(answers: Mapping[str, Function]) -> Iterator[None]:
             _users.remove(thread)
             if not _users:
                 _swap({id(_STAND_INS[name]): real for name, real in _REAL.items()})
+                datetimes.put_back()
+                random.Random.seed = _real_seed  # type: ignore[method-assign]
+
+
+def _told_time() -> float | None:
+    """The wall clock of the simulation in this thread; None where there is none."""
+    tell = _answers.get(threading.get_ident(), {}).get("time")
+    return None if tell is None else float(tell())
+
+
+def _seed(self: random.Random, a: Any = None, version: int = 2) -> None:
+    """`random.Random.seed`: a generator made without a seed gets one from the simulation."""
+    if a is None:
+        draw = _answers.get(threading.get_ident(), {}).get("urandom")
+        a = None if draw is None else int.from_bytes(draw(32), "big")
+    _real_seed(self, a, version)
 
 
 def _swap(replacements: Mapping[int, Function]) -> None:
@@ -160,3 +239,8 @@ def _swap(replacements: Mapping[int, Function]) -> None:
 def _real_struct_time(name: str, clock: SimClock, at: float | None) -> time.struct_time:
     result: time.struct_time = _REAL[name](clock.wall() if at is None else at)
     return result
+
+
+def _text(name: str, *args: Any) -> str:
+    text: str = _REAL[name](*args)
+    return text

@@ -23,7 +23,8 @@ from outlast.sim.links import Kind
 
 if TYPE_CHECKING:
     from outlast.sim.connections import Connection, Pipe
-    from outlast.sim.network import Network, Process
+    from outlast.sim.network import Network
+    from outlast.sim.processes import Process
 
 __all__ = ["Address", "HandedOutSocket", "SimSocket", "State", "os_error"]
 
