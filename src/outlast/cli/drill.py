@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from outlast.drill.card import show
-from outlast.drill.run import BOTS, NEEDS, BotResult, run_bot
+from outlast.drill.run import BOTS, NEEDS, BotResult, bots_for, run_bot
 from outlast.errors import ConfigurationError
 from outlast.mock.scenario.load import load
 from outlast.mock.scenario.model import Scenario
@@ -24,7 +24,7 @@ def drill(
     scenario: Annotated[str, typer.Argument(help="A scenario's name, or a file.")],
     bot: Annotated[
         list[str] | None,
-        typer.Option(help=f"One of {', '.join(BOTS)}; may be repeated. Default: all of them."),
+        typer.Option(help=f"One of {', '.join(BOTS)}; may be repeated. Default: all that can."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Default: the scenario's own.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
@@ -38,7 +38,7 @@ def drill(
             raise ConfigurationError(f"bot {name!r} is not known; choose from {', '.join(BOTS)}")
     document = load(scenario)
     used_seed = document.seed if seed is None else seed
-    names = list(bot or BOTS)
+    names = list(bot or bots_for(document) or BOTS)
     for name in names:
         for module in NEEDS.get(name, ()):
             if find_spec(module) is None:

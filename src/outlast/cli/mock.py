@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import time
 from typing import Annotated
 
 import typer
@@ -30,7 +31,15 @@ def mock(
     ] = False,
 ) -> None:
     """Serve a mock exchange until stopped. The first line says where, with a test key."""
-    exchange = MockExchange(scenario, venues=venue, seed=seed, speed=speed, host=host, port=port)
+    exchange = MockExchange(
+        scenario,
+        venues=venue,
+        seed=seed,
+        speed=speed,
+        host=host,
+        port=port,
+        now_ms=lambda: time.time_ns() // 1_000_000,
+    )
     asyncio.run(_serve(exchange))
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "ClientPlan",
     "Disruption",
     "DisruptionKind",
+    "DrawnFault",
     "Trial",
     "TrialResult",
     "Violation",
@@ -106,6 +107,20 @@ class Disruption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnFault:
+    """One fault that a seed has drawn, and where in the trial it is to be found."""
+
+    fault: str
+    """Its type, by the slugs of `generator.FAULT_TYPES`."""
+    at_s: float
+    until_s: float
+    """Seconds since the trial began between which it may strike."""
+    rule_id: str = ""
+    """The scenario's fault rule that carries it, as `RequestRecord.rule` names it. "": no rule but
+    a setting of engine, account, market, limits or status page, a disruption, or an action."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """Everything that a seed decides. The same trial plays the same way, to the byte.
 
@@ -121,6 +136,18 @@ class Trial:
     liveness_s: float
     switched_off: frozenset[str] = frozenset()
     """The fault types that this seed goes without (swarm testing)."""
+    faults: tuple[DrawnFault, ...] = ()
+    """What was drawn, disruptions and actions included. A scenario of the catalogue brings faults
+    of its own, which are not listed here."""
+    is_header_honest: bool = True
+    """False: at some time the venue allows less than it says, as when a stranger shares the address
+    and uses up the limit. A 429 is then no proof that the client asked too much; asking again
+    before its time still is."""
+    late_apply_max_s: float = 0.0
+    """The longest that the venue may sit on a request before it carries it out."""
+    not_held_to: Mapping[str, str] = field(default_factory=dict)
+    """What no client can promise in this trial, because of what was drawn: the invariant's slug,
+    and the reason in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,175 @@
+"""The venue's limits are kept, bans are waited for, retries are paid for (4, 10)."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from outlast.core.budget import RETRIES, SAFETY_RETRIES, BudgetSettings
+from outlast.mock.records import RequestRecord
+from outlast.mock.traffic import settled_ms
+from outlast.trials.invariants.case import Case, Family
+from outlast.trials.invariants.facts import Attempt, ClientFacts, Note, stamp_of
+from outlast.trials.watching import Ending
+
+__all__ = ["Limits", "RetryLedger"]
+
+_TURNED_AWAY: Final = frozenset({418, 429})
+_ORDERS_FULL: Final = "-1015"
+"""The order counter alone is full: reads and cancels may go on."""
+_SAME_INSTANT_S: Final = 0.001
+"""What left in the same millisecond in which the answer was read had left before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Quiet:
+    """A time in which the venue, or the client itself, had said that nothing may be sent."""
+
+    from_s: float
+    until_s: float
+    scope: str
+    """`ip` or `venue` (everything), `key` (what is signed), `orders` (new orders), or the name of a
+    counter: what takes from it."""
+    told_by: str
+
+    def is_about(self, attempt: Attempt) -> bool:
+        match self.scope:
+            case "ip" | "venue":
+                return True
+            case "key" | "account":
+                return bool(attempt.stamp)
+            case "orders":
+                return attempt.request == "order.place"
+            case counter:
+                return bool(attempt.costs.get(counter))
+
+
+class RetryLedger:
+    """The account of one retry budget, kept from the journal: what was earned, what was spent."""
+
+    def __init__(self, settings: BudgetSettings, *, began_s: float) -> None:
+        self._settings = settings
+        self._tokens = settings.tokens_max
+        self._as_of_s = began_s
+
+    def earn(self, at_s: float) -> None:
+        self._grow(at_s)
+        self._tokens = min(self._settings.tokens_max, self._tokens + self._settings.per_success)
+
+    def spend(self, at_s: float) -> bool:
+        """Book a retry; False when there was nothing to pay it with."""
+        self._grow(at_s)
+        self._tokens -= 1
+        return self._tokens > -1e-6
+
+    def _grow(self, at_s: float) -> None:
+        passed_s = max(0.0, at_s - self._as_of_s)
+        self._tokens = min(
+            self._settings.tokens_max, self._tokens + passed_s * self._settings.per_second
+        )
+        self._as_of_s = max(self._as_of_s, at_s)
+
+
+class Limits(Family):
+    slugs = ("limits-kept", "retry-budget-balances")
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self._away: deque[RequestRecord] = deque(maxlen=32)
+        """The last requests that were turned away, whoever sent them."""
+        self._quiets: dict[str, list[_Quiet]] = {}
+        self._ledgers: dict[tuple[str, bool], RetryLedger] = {}
+
+    def opened(self, c: ClientFacts) -> None:
+        now_s = self.case.now_s
+        self._ledgers[c.name, False] = RetryLedger(RETRIES, began_s=now_s)
+        self._ledgers[c.name, True] = RetryLedger(SAFETY_RETRIES, began_s=now_s)
+
+    def ended(self, c: ClientFacts, how: Ending) -> None:
+        del how
+        for key in ((c.name, False), (c.name, True)):
+            self._ledgers.pop(key, None)
+
+    def requested(self, c: ClientFacts | None, record: RequestRecord) -> None:
+        self.case.examined["limits-kept"] += 1
+        if record.status in _TURNED_AWAY and record.retry_after_s is not None:
+            self._away.append(record)
+        if record.limited is None or not self.case.trial.is_header_honest:
+            return
+        whose = "a client without a key" if c is None else c.name
+        self.fail(
+            "limits-kept",
+            f"{whose}: request {record.ordinal} ({record.endpoint}, weight {record.weight}) was "
+            f"over a limit of {record.venue}: {record.limited}",
+            key=f"{whose}/{record.limited}/{record.ordinal}",
+            at_s=self.case.at_s(record.arrived_ms),
+        )
+
+    def noted(self, c: ClientFacts, note: Note) -> None:
+        if note.kind != "ban.began":
+            return
+        until_s = note.fields["until"] - c.walls[-1]
+        quiet = _Quiet(note.at_s, until_s, note.fields["scope"], "the client's own ban clock")
+        self._quiets.setdefault(c.name, []).append(quiet)
+
+    def attempted(self, c: ClientFacts, attempt: Attempt) -> None:
+        self._check_waits(c, attempt)
+        if attempt.http_status in _TURNED_AWAY:
+            self._be_quiet(c, attempt)
+        self._account_for(c, attempt)
+
+    def _check_waits(self, c: ClientFacts, attempt: Attempt) -> None:
+        if attempt.outcome == "not_sent":
+            return  # it came as far as a dial or a name: the venue heard nothing
+        for quiet in self._quiets.get(c.name, ()):
+            within = (
+                quiet.from_s + _SAME_INSTANT_S < attempt.sent_s < quiet.until_s - _SAME_INSTANT_S
+            )
+            if within and quiet.is_about(attempt):
+                self.fail(
+                    "limits-kept",
+                    f"{c.name}: {attempt} left {quiet.until_s - attempt.sent_s:.3f} s before the "
+                    f"end of a wait, told by {quiet.told_by} at {quiet.from_s:.3f} s",
+                    key=f"{c.name}/{quiet.from_s}",
+                )
+
+    def _be_quiet(self, c: ClientFacts, attempt: Attempt) -> None:
+        """The client has read a 429 or 418: until when it may send nothing, by the venue's word."""
+        record = next((r for r in reversed(self._away) if _is_the_same(attempt, r, c)), None)
+        if record is None or record.retry_after_s is None:
+            return
+        until_s = self.case.at_s(settled_ms(record)) + record.retry_after_s
+        quiet = _Quiet(
+            attempt.done_s,
+            until_s,
+            # Of an answer that a scenario spells out in full the truth knows no code.
+            "orders" if _ORDERS_FULL in (record.code, attempt.venue_code) else "ip",
+            f"the answer {record.status} to request {record.ordinal}",
+        )
+        self._quiets.setdefault(c.name, []).append(quiet)
+
+    def _account_for(self, c: ClientFacts, attempt: Attempt) -> None:
+        own = self._ledgers.get((c.name, attempt.lane == "safety"))
+        if own is None:
+            return
+        if attempt.number > 1:
+            self.case.examined["retry-budget-balances"] += 1
+            if attempt.paid_by is None:
+                self.fail("retry-budget-balances", f"{c.name}: nobody paid for {attempt}")
+            elif attempt.paid_by == "budget" and not own.spend(attempt.asked_s):
+                self.fail(
+                    "retry-budget-balances",
+                    f"{c.name}: {attempt} was paid by a budget that had nothing left",
+                )
+        if attempt.is_ok:
+            self._ledgers[c.name, False].earn(attempt.done_s)
+
+
+def _is_the_same(attempt: Attempt, record: RequestRecord, c: ClientFacts) -> bool:
+    """Whether the record is the venue's side of the attempt."""
+    if (record.method, record.path) != (attempt.method, attempt.path):
+        return False
+    if record.venue != c.venue or record.status != attempt.http_status:
+        return False
+    return stamp_of(record) == attempt.stamp and record.account in (None, c.account)

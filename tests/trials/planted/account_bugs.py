@@ -1,0 +1,135 @@
+"""Planted bugs: balances, positions, prices, and what may be done while in doubt."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from planting import Plant, planted
+
+from outlast.client.account import Account
+from outlast.client.session import Session
+from outlast.client.upkeep import Upkeep
+from outlast.core.plausibility import ZeroGuard
+from outlast.core.server_time import ServerClock
+
+
+@planted("nothing-stale-as-fresh")
+def stale_is_handed_out_as_fresh(plant: Plant) -> None:
+    """A balance or position is true for as long as nothing newer is known."""
+    plant.setattr(Account, "_stale", lambda *_: None)
+
+
+@planted("nothing-stale-as-fresh")
+def zero_is_believed(plant: Plant) -> None:
+    """The venue shows no balances and no positions, and that is that."""
+    plant.setattr(ZeroGuard, "_is_fall", lambda *_: False)
+
+
+@planted("nothing-stale-as-fresh", "caches-fresh")
+def own_fills_do_not_move_the_position(plant: Plant) -> None:
+    """Between two polls the position is what the last poll said."""
+    plant.setattr(Account, "_note_fill", lambda *_: None)
+
+
+@planted("nothing-stale-as-fresh")
+def fills_are_added_to_a_position_that_has_them(plant: Plant) -> None:
+    """A position that was read after a fill is moved by it once more."""
+    take = Account._take_positions
+
+    def take_and_keep(self, read, as_of, asked_ms):
+        kept = list(self._fills)
+        take(self, read, as_of, asked_ms)
+        self._fills = kept
+
+    plant.setattr(Account, "_take_positions", take_and_keep)
+
+
+@planted("caches-fresh")
+def account_is_not_polled(plant: Plant) -> None:
+    """After the start nobody reads balances and positions again."""
+
+    async def idle(self):
+        await self._clock.sleep(86_400.0)
+
+    plant.setattr(Upkeep, "poll_for_ever", idle)
+
+
+@planted("nothing-stale-as-fresh")
+def answer_is_dated_when_it_came(plant: Plant) -> None:
+    """A balance that was read slowly counts as true at the end of the reading."""
+    take_balances, take_positions = Account._take_balances, Account._take_positions
+
+    def balances(self, read, as_of, asked_ms):
+        now = self._clock.wall()
+        fresh = {name: _dated(value, now) for name, value in read.items()}
+        take_balances(self, fresh, now, asked_ms)
+
+    def positions(self, read, as_of, asked_ms):
+        now = self._clock.wall()
+        fresh = {name: _dated(value, now) for name, value in read.items()}
+        take_positions(self, fresh, now, asked_ms)
+
+    plant.setattr(Account, "_take_balances", balances)
+    plant.setattr(Account, "_take_positions", positions)
+
+
+def _dated(value, at):
+    from dataclasses import replace
+
+    return replace(value, as_of=at)
+
+
+@planted("nothing-stale-as-fresh")
+def mark_price_is_remembered(plant: Plant) -> None:
+    """The first mark price of a symbol is handed out for ever."""
+    mark_price = Session.mark_price
+
+    async def remembered(self, symbol):
+        known = self.__dict__.setdefault("_marks", {})
+        if symbol not in known:
+            known[symbol] = await mark_price(self, symbol)
+        return known[symbol]
+
+    plant.setattr(Session, "mark_price", remembered)
+
+
+@planted("nothing-stale-as-fresh")
+def balances_are_rounded(plant: Plant) -> None:
+    """Amounts pass through a float on their way to the caller."""
+    balance = Account.balance
+
+    def rounded(self, currency):
+        from dataclasses import replace
+
+        known = balance(self, currency)
+        return replace(known, total=Decimal(round(float(known.total), 2)))
+
+    plant.setattr(Account, "balance", rounded)
+
+
+@planted("intents-end", "caches-fresh", "nothing-unknown-or-orphaned")
+def venue_clock_is_measured_once(plant: Plant) -> None:
+    """The venue's time is asked for at the start and never again, whatever it refuses."""
+    plant.setattr(ServerClock, "resync_needed", lambda *_: False)
+    plant.setattr(ServerClock, "timestamp_refused", lambda *_: None)
+    add = ServerClock.add_sample
+
+    def first_only(self, **sample):
+        return self._best is None and add(self, **sample)
+
+    plant.setattr(ServerClock, "add_sample", first_only)
+
+
+@planted("no-risk-before-reconcile")
+def risk_returns_at_once(plant: Plant) -> None:
+    """As soon as trading answers again new risk is taken: nothing is reconciled first."""
+    from outlast.core.breaker import BreakerState
+    from outlast.model import Plane
+
+    def why_held(self, symbol):
+        del symbol
+        breaker = self._open.guard.breakers[Plane.TRADING]
+        shut = breaker.state in (BreakerState.OPEN, BreakerState.PROBING)
+        return "trading is being left alone" if shut else None
+
+    plant.setattr(Session, "_why_held", why_held)
