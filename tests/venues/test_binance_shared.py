@@ -161,6 +161,5 @@ def test_transport_faults(kind):
     expected = Outcome.NOT_SENT if kind.nothing_sent else Outcome.UNKNOWN
     assert write.outcome is expected
     assert read.outcome is (Outcome.NOT_SENT if kind.nothing_sent else Outcome.REFUSED)
-    local = kind in (FaultKind.LOCAL, FaultKind.POOL_TIMEOUT)
-    assert write.scope is (Scope.SELF if local else Scope.HOST)
+    assert write.scope is (Scope.SELF if kind.is_ours else Scope.HOST)
     assert (write.remedy is Remedy.GIVE_UP) is (kind is FaultKind.LOCAL)

@@ -1,23 +1,45 @@
-"""What Binance's products share: signing, looking at bodies and headers, and building a `Failure`.
+"""What Binance's products share: signing, writing numbers, looking at bodies, building a `Failure`.
 
 The tables are not in here. The same code means different things on spot and on futures, so each
-product has its own.
+product has its own. How their rows are decoded is in `_binance_rows`.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from outlast.errors import ConfigurationError, Failure, Layer, Outcome, Remedy, Scope
-from outlast.wire import Counter, FaultKind, TransportFault, WireReply, WireRequest
+from outlast.errors import (
+    ConfigurationError,
+    Failure,
+    InvalidOrder,
+    Remedy,
+    Scope,
+)
+from outlast.venues._answers import (
+    MESSAGE_MAX,
+    UNREADABLE,
+    Meaning,
+    classify_fault,
+    meant,
+    printable,
+)
+from outlast.wire import (
+    Auth,
+    Counter,
+    HttpRequest,
+    WireReply,
+    WireRequest,
+)
 
 __all__ = [
     "UNREADABLE",
@@ -25,38 +47,23 @@ __all__ = [
     "Meaning",
     "Signer",
     "banned_until_ms",
+    "check_client_order_id",
     "classify_fault",
     "counter_of",
+    "ed25519",
     "failure_of",
     "form",
     "hmac_sha256",
     "look",
+    "plain",
     "read_usage",
+    "sign",
     "sign_params",
+    "signer_of",
 ]
 
-RAW_MAX: Final = 2048
-"""Bytes of a body kept as evidence: an error body has 200, a CDN's page says all in its head."""
-MESSAGE_MAX: Final = 300
 VALID_FOR_MAX_MS: Final = 60_000
 """The largest recvWindow. Source: Binance spot REST docs, Timing security."""
-
-UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What decoding can raise: not JSON, another shape, not UTF-8, nested without end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """One row of a product's tables: what an answer says about a write, and where that stands."""
-
-    layer: Layer
-    kind: str
-    outcome: Outcome
-    remedy: Remedy
-    scope: Scope
-    source: str
-    wait_s: float | None = None
-    """How long to wait when the venue asks for a pause without naming its end."""
 
 
 # Signing ------------------------------------------------------------------------------------------
@@ -73,6 +80,57 @@ def hmac_sha256(secret: str) -> Signer:
         return hmac.new(key, payload, hashlib.sha256).hexdigest()
 
     return sign
+
+
+def ed25519(pem: str) -> Signer:
+    """The signer of an Ed25519 key, whose secret is a private key in PEM (PKCS#8, not encrypted).
+
+    Raises:
+        ConfigurationError: `cryptography` is not installed, or it is no such key.
+
+    Source: Binance spot REST docs, SIGNED request example (Ed25519).
+    """
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+            Ed25519PrivateKey,
+        )
+        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+            load_pem_private_key,
+        )
+    except ImportError as error:
+        raise ConfigurationError(
+            "secret is a private key in PEM, and signing with it needs the package cryptography; "
+            "install it (pip install cryptography), or use an HMAC key"
+        ) from error
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError) as error:  # TypeError: it is encrypted
+        raise ConfigurationError(
+            f"secret begins like a private key in PEM but cannot be read as one ({_kind(error)}); "
+            "give the whole file, not encrypted, with its line breaks"
+        ) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigurationError(
+            "secret is a private key, but not an Ed25519 one; make an Ed25519 or an HMAC key at "
+            "the venue (RSA keys are not supported)"
+        )
+    return lambda payload: base64.b64encode(key.sign(payload)).decode()
+
+
+def _kind(error: Exception) -> str:
+    """The error's class alone: its words might quote the key."""
+    return type(error).__name__
+
+
+def signer_of(secret: str) -> Signer:
+    """The signer that a secret is for: a private key in PEM is Ed25519, all else HMAC.
+
+    Raises:
+        ConfigurationError: see `ed25519`.
+    """
+    if secret.lstrip().startswith("-----BEGIN"):
+        return ed25519(secret.strip())
+    return hmac_sha256(secret)
 
 
 def form(params: Sequence[tuple[str, str]]) -> str:
@@ -99,6 +157,106 @@ def sign_params(
         )
     text = form([*params, ("recvWindow", str(valid_for_ms)), ("timestamp", str(timestamp_ms))])
     return f"{text}&signature={quote(signer(text.encode()), safe='')}"
+
+
+_FORM: Final = ("Content-Type", "application/x-www-form-urlencoded")
+
+
+def sign(
+    request: WireRequest,
+    *,
+    venue: str,
+    base_url: str,
+    key: str | None,
+    secret: str | None,
+    timestamp_ms: int,
+    valid_for_ms: int,
+) -> HttpRequest:
+    """`request` as one attempt. POST carries its parameters in the body, the others in the query.
+
+    Raises:
+        ConfigurationError: key or secret is missing or unusable, or `valid_for_ms` is outside 1 to
+            60000.
+    """
+    headers: list[tuple[str, str]] = []
+    if request.auth is not Auth.NONE:
+        headers.append(("X-MBX-APIKEY", _needed("key", key, request, venue)))
+    if request.auth is Auth.SIGNED:
+        signer = signer_of(_needed("secret", secret, request, venue))
+        text = sign_params(
+            request.params, signer, timestamp_ms=timestamp_ms, valid_for_ms=valid_for_ms
+        )
+    else:
+        text = form(request.params)
+    url = base_url.rstrip("/") + request.path
+    body = b""
+    if request.method == "POST":
+        headers.append(_FORM)
+        body = text.encode()
+    elif text:
+        url = f"{url}?{text}"
+    return HttpRequest(
+        method=request.method,
+        url=url,
+        headers=tuple(headers),
+        body=body,
+        answer_within_s=request.answer_within_s,
+    )
+
+
+def _needed(name: str, value: str | None, request: WireRequest, venue: str) -> str:
+    if not value:
+        variable = f"OUTLAST_{venue.upper().replace('-', '_')}_{name.upper()}"
+        raise ConfigurationError(
+            f"{request.name} needs an API {name} and there is none; "
+            f"pass {name}=… to outlast.connect or set {variable}",
+            venue=venue,
+        )
+    return value
+
+
+# Orders -------------------------------------------------------------------------------------------
+
+_CLIENT_ORDER_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
+_EXPONENT_MAX: Final = 20
+"""No price or quantity has more digits than this before or after the point."""
+
+
+def plain(value: Decimal, step: Decimal, *, field: str, venue: str) -> str:
+    """`value` as plain text, exactly: no exponent, no zeros behind the digits of `step`.
+
+    Nothing is rounded. What lies between two steps goes out as it is, for the venue to refuse.
+
+    Raises:
+        InvalidOrder: it is not a positive number of a size that exists.
+    """
+    if not value.is_finite() or value <= 0:
+        message = f"{field} is {value}; it must be a number above 0"
+        raise InvalidOrder(message, field=field, venue=venue)
+    if not -_EXPONENT_MAX <= value.adjusted() <= _EXPONENT_MAX:
+        message = f"{field} is {value}; no instrument has such a {field}"
+        raise InvalidOrder(message, field=field, venue=venue)
+    whole, _, fraction = format(value, "f").partition(".")
+    places = len(format(step, "f").partition(".")[2].rstrip("0"))
+    fraction = fraction.rstrip("0").ljust(places, "0")
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+def check_client_order_id(client_order_id: str, *, venue: str) -> None:
+    """Let through what `newClientOrderId` may be.
+
+    Raises:
+        InvalidOrder: it may not be that.
+
+    Sources: Binance USD-M futures docs, New Order; for spot the range that its -1100 names.
+    """
+    if not _CLIENT_ORDER_ID.fullmatch(client_order_id):
+        raise InvalidOrder(
+            f"client_order_id is {client_order_id!r}; "
+            f"{venue} takes 1 to 36 of A-Z a-z 0-9 . : / _ -",
+            field="client_order_id",
+            venue=venue,
+        )
 
 
 # Bodies -------------------------------------------------------------------------------------------
@@ -134,7 +292,7 @@ def look(body: bytes) -> Body:
             body.decode()  # the decoder below skips over values, broken text in them included
         top = _TOP_LEVEL.decode(body)
     except UNREADABLE:
-        return Body(None, None, None, f"not JSON: {_printable(body)}")
+        return Body(None, None, None, f"not JSON: {printable(body)}")
     if isinstance(top, list):
         return Body(None, top, None, "")
     return Body(top, None, _code(top.get("code")), _message(top.get("msg")))
@@ -153,12 +311,7 @@ def _message(raw: msgspec.Raw | None) -> str:
     try:
         return _TEXT.decode(raw)[:MESSAGE_MAX]
     except UNREADABLE:
-        return _printable(bytes(raw))
-
-
-def _printable(body: bytes) -> str:
-    text = body[:MESSAGE_MAX].decode("utf-8", "replace")
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:120]
+        return printable(bytes(raw))
 
 
 # Headers and limits -------------------------------------------------------------------------------
@@ -243,49 +396,19 @@ def failure_of(
 
     A read changes nothing, so what would leave a write unknown only means asking again.
     """
-    outcome, remedy = meaning.outcome, meaning.remedy
-    if outcome is Outcome.UNKNOWN and not request.is_write:
-        outcome, remedy = Outcome.REFUSED, Remedy.RETRY
     asked = reply.headers.get("retry-after", "")
     retry_after_s = float(asked) if _RETRY_AFTER.fullmatch(asked) else None
     until_ms = None
-    if remedy is Remedy.WAIT_BAN:
+    if meaning.remedy is Remedy.WAIT_BAN:
         until_ms = banned_until_ms(message)
         if retry_after_s is None and until_ms is None:
             retry_after_s = limit_window_s(message) or meaning.wait_s
-    return Failure(
-        layer=meaning.layer,
-        kind=meaning.kind,
-        outcome=outcome,
-        remedy=remedy,
-        scope=meaning.scope,
-        http_status=reply.status,
-        venue_code=code,
+    return meant(
+        request,
+        reply,
+        meaning,
+        code=code,
         message=message,
         retry_after_s=retry_after_s,
         banned_until_ms=until_ms,
-        raw=reply.body[:RAW_MAX],
-    )
-
-
-_LOCAL_FAULTS: Final = frozenset({FaultKind.POOL_TIMEOUT, FaultKind.LOCAL})
-
-
-def classify_fault(request: WireRequest, fault: TransportFault) -> Failure:
-    """No complete answer came. What may have been written may have been done."""
-    local = fault.kind in _LOCAL_FAULTS
-    outcome, remedy = Outcome.UNKNOWN, Remedy.SETTLE
-    if fault.kind.nothing_sent:
-        outcome = Outcome.NOT_SENT
-        # A bad URL or a closed client will not be better next time.
-        remedy = Remedy.GIVE_UP if fault.kind is FaultKind.LOCAL else Remedy.RETRY
-    elif not request.is_write:
-        outcome, remedy = Outcome.REFUSED, Remedy.RETRY
-    return Failure(
-        layer=Layer.LOCAL if local else Layer.TRANSPORT,
-        kind=fault.kind.value,
-        outcome=outcome,
-        remedy=remedy,
-        scope=Scope.SELF if local else Scope.HOST,
-        message=fault.detail[:MESSAGE_MAX],
     )

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from outlast.errors import Failure
+from outlast.errors import ConfigurationError, Failure
 from outlast.venues._binance import UNREADABLE, counter_of, failure_of, read_usage
 from outlast.venues.binance_um.codes import HOLLOW, classify
 from outlast.wire import Cost, Counter, WireReply, WireRequest
@@ -26,8 +26,16 @@ _ORDERS_10S: Final = counter_of("ORDERS", "SECOND", 10, 300)
 _ORDERS_1M: Final = counter_of("ORDERS", "MINUTE", 1, 1200)
 
 
-def limits() -> tuple[Counter, ...]:
-    """The documented counters: `weight_1m` by IP, `orders_10s` and `orders_1m` by account."""
+def limits(tier: str | None = None) -> tuple[Counter, ...]:
+    """The documented counters: `weight_1m` by IP, `orders_10s` and `orders_1m` by account.
+
+    Raises:
+        ConfigurationError: a tier is given; this venue has none.
+    """
+    if tier is not None:
+        raise ConfigurationError(
+            f"tier is {tier!r}, but binance-um has no tiers; leave it out", venue="binance-um"
+        )
     return (_WEIGHT, _ORDERS_10S, _ORDERS_1M)
 
 

@@ -11,6 +11,7 @@ Source: Binance USD-M futures docs, Account and Market Data endpoints, 2026-09.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -23,17 +24,27 @@ from outlast.model import (
     Instrument,
     Level,
     Position,
-    Side,
     Source,
 )
 from outlast.venues._binance import UNREADABLE, failure_of
+from outlast.venues._binance_rows import (
+    BookRow,
+    Row,
+    check_amount,
+    decode,
+    levels,
+    side_of,
+    symbol_of,
+)
 from outlast.venues.binance_um.codes import HOLLOW, classify
+from outlast.venues.binance_um.requests import EXECUTIONS_MAX
 from outlast.wire import WireReply, WireRequest
 
 __all__ = [
     "Row",
     "check_amount",
     "decode",
+    "next_page",
     "read",
     "read_balances",
     "read_book",
@@ -47,25 +58,8 @@ __all__ = [
 
 T = TypeVar("T")
 
-_SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
-_DIGITS_MAX: Final = 40
-"""No amount of money has its first digit further than this from the point."""
-
-
-def check_amount(name: str, value: Decimal) -> None:
-    """Let through what money can be: `Decimal` itself also reads NaN and 1E+999999."""
-    if not value.is_finite() or abs(value.adjusted()) > _DIGITS_MAX:
-        raise ValueError(f"{name} is {value}, which is no amount")
-
-
-class Row(msgspec.Struct, rename="camel"):
-    """A JSON object of the venue. Fields that are not named are ignored."""
-
-    def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, Decimal):
-                check_amount(name, value)
+_WINDOW_MS: Final = 7 * 24 * 3600 * 1000
+"""How much time one answer about executions covers. Source: Account Trade List."""
 
 
 class _ExecutionRow(Row):
@@ -98,11 +92,6 @@ class _BalanceRow(Row):
     update_time: int | None = None
 
 
-class _Book(msgspec.Struct):
-    bids: list[tuple[Decimal, Decimal]]
-    asks: list[tuple[Decimal, Decimal]]
-
-
 class _MarkPrice(Row):
     symbol: str
     mark_price: Decimal
@@ -110,15 +99,6 @@ class _MarkPrice(Row):
 
 class _Time(Row):
     server_time: int
-
-
-def decode(body: bytes | msgspec.Raw, kind: type[T]) -> T:
-    """`body` as `kind`. Numbers and truths in quotes are read as what they are.
-
-    Raises:
-        one of `UNREADABLE`: it is something else.
-    """
-    return msgspec.json.decode(body, type=kind, strict=False)
 
 
 def read(
@@ -134,29 +114,6 @@ def read(
         return failure_of(request, reply, HOLLOW, message=f"{request.name}: {error}")
 
 
-def symbol_of(venue_symbol: str, instruments: Mapping[str, Instrument]) -> str:
-    """The unified symbol; the venue's own where it is not listed, so that nothing is dropped."""
-    known = instruments.get(venue_symbol)
-    if known is not None and known.venue_symbol == venue_symbol:
-        return known.symbol
-    for instrument in instruments.values():
-        if instrument.venue_symbol == venue_symbol:
-            return instrument.symbol
-    return venue_symbol
-
-
-def side_of(text: str) -> Side:
-    """Nothing may be assumed about a side.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    side = _SIDES.get(text)
-    if side is None:
-        raise ValueError(f"side {text[:20]!r}")
-    return side
-
-
 # Account ------------------------------------------------------------------------------------------
 
 
@@ -170,6 +127,27 @@ def read_executions(
         reply,
         lambda body: [_execution(row, instruments) for row in decode(body, list[_ExecutionRow])],
     )
+
+
+def next_page(request: WireRequest, reply: WireReply, *, now_ms: int) -> WireRequest | None:
+    """After a full page of executions since a time: those since the last one's time.
+
+    The last one comes again; executions are booked once. A page that is not full covers a week.
+    """
+    rows = read_executions(request, reply, {})
+    since = dict(request.params).get("startTime")
+    if isinstance(rows, Failure) or since is None:
+        return None
+    if len(rows) < EXECUTIONS_MAX:
+        next_ms = int(since) + _WINDOW_MS
+        if next_ms > now_ms:
+            return None
+    else:
+        next_ms = max(row.venue_time_ms for row in rows)
+        if next_ms <= int(since):
+            return None
+    params = ((k, str(next_ms) if k == "startTime" else v) for k, v in request.params)
+    return replace(request, params=tuple(params))
 
 
 def _execution(row: _ExecutionRow, instruments: Mapping[str, Instrument]) -> Execution:
@@ -253,19 +231,10 @@ def read_book(request: WireRequest, reply: WireReply) -> tuple[list[Level], list
     """Bids and asks, best first."""
 
     def values(body: bytes) -> tuple[list[Level], list[Level]]:
-        book = decode(body, _Book)
-        return _levels(book.bids), _levels(book.asks)
+        book = decode(body, BookRow)
+        return levels(book.bids), levels(book.asks)
 
     return read(request, reply, values)
-
-
-def _levels(side: list[tuple[Decimal, Decimal]]) -> list[Level]:
-    for price, qty in side:
-        check_amount("price", price)
-        check_amount("qty", qty)
-        if price <= 0 or qty < 0:
-            raise ValueError(f"level {price} × {qty}")
-    return [Level(price, qty) for price, qty in side]
 
 
 def read_mark_price(request: WireRequest, reply: WireReply) -> Decimal | Failure:

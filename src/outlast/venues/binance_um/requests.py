@@ -8,20 +8,21 @@ Source: Binance USD-M futures docs, Trade, Account and Market Data endpoints, 20
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from outlast.errors import InvalidOrder
 from outlast.model import Instrument, OrderRequest, OrderType, Plane, Product, TimeInForce
+from outlast.venues import _binance
 from outlast.venues.binance_um.limits import DEPTH_COSTS, costs
-from outlast.wire import Auth, Lane, WireRequest
+from outlast.wire import Auth, Lane, Traits, WireRequest
 
 __all__ = [
     "CONDITIONAL_APART",
     "DEFAULT_ENDPOINTS",
     "PRODUCT",
+    "TRAITS",
     "VENUE",
     "cancel_all_orders",
     "cancel_order",
@@ -30,6 +31,7 @@ __all__ = [
     "probe",
     "query_balances",
     "query_book",
+    "query_closed_order",
     "query_executions",
     "query_instruments",
     "query_mark_price",
@@ -42,6 +44,7 @@ __all__ = [
 VENUE: Final = "binance-um"
 PRODUCT: Final = Product.USDM_FUTURES
 CONDITIONAL_APART: Final = True
+TRAITS: Final = Traits()
 DEFAULT_ENDPOINTS: Final[Mapping[str, str]] = {
     "rest": "https://fapi.binance.com",
     "stream": "wss://fstream.binance.com",
@@ -65,15 +68,15 @@ _TYPES: Final = {
 }
 _PLAIN: Final = frozenset({OrderType.LIMIT, OrderType.MARKET})
 _PRICED: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
-_CLIENT_ORDER_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 _RESERVED_IDS: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 """The venue's own: liquidations, deleveraging, settlement."""
 _EXPIRY_MIN_MS: Final = 600_000
 """goodTillDate must lie more than this ahead. Source: Error Codes, -5040."""
 _EXPIRY_MAX_S: Final = 365 * 86400.0
 """The venue ends every order after a year. Source: New Order, timeInForce."""
-_EXPONENT_MAX: Final = 20
-"""No price or quantity has more digits than this before or after the point."""
+
+plain = partial(_binance.plain, venue=VENUE)
+"""A number as this venue's text; see `_binance.plain`."""
 
 
 def place_order(
@@ -207,6 +210,13 @@ def query_order(
     )
 
 
+def query_closed_order(
+    instrument: Instrument, client_order_id: str, *, since_ms: int
+) -> WireRequest | None:
+    """None: `query_order` finds open and closed orders alike."""
+    return None
+
+
 def query_open_orders(instrument: Instrument | None, *, conditional: bool = False) -> WireRequest:
     """The open orders of one symbol, or for None of all of them (40 times the weight)."""
     return _read(
@@ -273,31 +283,8 @@ def probe() -> WireRequest:
     return _public("probe", "/fapi/v1/time", [], plane=Plane.STATUS, lane=Lane.RECONCILE)
 
 
-def plain(value: Decimal, step: Decimal, *, field: str) -> str:
-    """`value` as plain text, exactly: no exponent, no zeros behind the digits of `step`.
-
-    Nothing is rounded. What lies between two steps goes out as it is, for the venue to refuse.
-
-    Raises:
-        InvalidOrder: it is not a positive number of a size that exists.
-    """
-    if not value.is_finite() or value <= 0:
-        raise _invalid(field, f"{field} is {value}; it must be a number above 0")
-    if not -_EXPONENT_MAX <= value.adjusted() <= _EXPONENT_MAX:
-        raise _invalid(field, f"{field} is {value}; no instrument has such a {field}")
-    whole, _, fraction = format(value, "f").partition(".")
-    places = len(format(step, "f").partition(".")[2].rstrip("0"))
-    fraction = fraction.rstrip("0").ljust(places, "0")
-    return f"{whole}.{fraction}" if fraction else whole
-
-
 def _check_id(client_order_id: str) -> None:
-    if not _CLIENT_ORDER_ID.fullmatch(client_order_id):
-        raise _invalid(
-            "client_order_id",
-            f"client_order_id is {client_order_id!r}; "
-            f"{VENUE} takes 1 to 36 of A-Z a-z 0-9 . : / _ -",
-        )
+    _binance.check_client_order_id(client_order_id, venue=VENUE)
     if client_order_id.startswith(_RESERVED_IDS):
         raise _invalid(
             "client_order_id",

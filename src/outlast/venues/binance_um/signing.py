@@ -5,15 +5,11 @@ Source: Binance USD-M futures docs, General Info, "SIGNED Endpoint Security", 20
 
 from __future__ import annotations
 
-from typing import Final
-
-from outlast.errors import ConfigurationError
-from outlast.venues._binance import form, hmac_sha256, sign_params
-from outlast.wire import Auth, HttpRequest, WireRequest
+from outlast.venues import _binance
+from outlast.venues.binance_um.requests import VENUE
+from outlast.wire import HttpRequest, WireRequest
 
 __all__ = ["sign"]
-
-_FORM: Final = ("Content-Type", "application/x-www-form-urlencoded")
 
 
 def sign(
@@ -24,6 +20,7 @@ def sign(
     secret: str | None,
     timestamp_ms: int,
     valid_for_ms: int,
+    nonce: int | None = None,
 ) -> HttpRequest:
     """`request` as one attempt. POST carries its parameters in the body, the others in the query.
 
@@ -33,37 +30,12 @@ def sign(
     Raises:
         ConfigurationError: key or secret is missing, or `valid_for_ms` is outside 1 to 60000.
     """
-    headers: list[tuple[str, str]] = []
-    if request.auth is not Auth.NONE:
-        headers.append(("X-MBX-APIKEY", _needed("key", key, request)))
-    if request.auth is Auth.SIGNED:
-        signer = hmac_sha256(_needed("secret", secret, request))
-        text = sign_params(
-            request.params, signer, timestamp_ms=timestamp_ms, valid_for_ms=valid_for_ms
-        )
-    else:
-        text = form(request.params)
-    url = base_url.rstrip("/") + request.path
-    body = b""
-    if request.method == "POST":
-        headers.append(_FORM)
-        body = text.encode()
-    elif text:
-        url = f"{url}?{text}"
-    return HttpRequest(
-        method=request.method,
-        url=url,
-        headers=tuple(headers),
-        body=body,
-        answer_within_s=request.answer_within_s,
+    return _binance.sign(
+        request,
+        venue=VENUE,
+        base_url=base_url,
+        key=key,
+        secret=secret,
+        timestamp_ms=timestamp_ms,
+        valid_for_ms=valid_for_ms,
     )
-
-
-def _needed(name: str, value: str | None, request: WireRequest) -> str:
-    if not value:
-        raise ConfigurationError(
-            f"{request.name} needs an API {name} and there is none; "
-            f"pass {name}=… to outlast.connect or set OUTLAST_BINANCE_UM_{name.upper()}",
-            venue="binance-um",
-        )
-    return value
