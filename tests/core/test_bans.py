@@ -7,7 +7,7 @@ from outlast.errors import ConfigurationError
 
 
 def make(seed: int = 1) -> BanClock:
-    return BanClock(random.Random(seed))
+    return BanClock(random.Random(seed), jitter_share=0.0)
 
 
 def test_nothing_of_any_kind_passes_until_the_ban_ends():
@@ -165,6 +165,34 @@ def test_a_retry_after_of_zero_still_means_one_probe_first():
     bans = make()
     bans.ban("ip", until=100.0, now=100.0, reason="429")
     assert [bans.admit("ip", 100.0) for _ in range(5)] == [True, False, False, False, False]
+
+
+def test_those_who_were_told_the_same_instant_come_back_one_by_one():
+    opens = []
+    for seed in range(40):
+        bans = BanClock(random.Random(seed))
+        bans.ban("ip", until=220.0, now=100.0, reason="418")
+        assert not bans.admit("ip", 219.999, safety=True)
+        opens.append(bans.free_at("ip", 220.0) or 220.0)
+        assert bans.free_at("ip", 220.0, safety=True) is None  # a cancel does not wait for fun
+    assert len(set(opens)) == 40
+    assert 220.0 <= min(opens) < max(opens) <= 225.0
+
+
+def test_the_jitter_of_a_short_wait_is_short():
+    bans = BanClock(random.Random(1))
+    bans.ban("ip", until=101.0, now=100.0, reason="429")
+    assert 101.0 <= bans.free_at("ip", 100.5) <= 101.05
+
+
+def test_while_nothing_is_banned_there_is_nothing_to_ask():
+    bans = make()
+    assert bans.is_clear
+    bans.ban("ip", until=101.0, now=100.0, reason="429")
+    assert not bans.is_clear
+    assert bans.admit("ip", 101.0)
+    bans.probe_result("ip", ok=True, sent_at=101.0, now=101.1)
+    assert bans.is_clear
 
 
 @pytest.mark.parametrize("until", [float("inf"), float("nan")])

@@ -3,7 +3,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from outlast.core.budget import RETRIES, SAFETY_RETRIES, RetryBudget
 from outlast.errors import ConfigurationError
@@ -132,6 +132,13 @@ class Conservation(RuleBasedStateMachine):
             if may:
                 self.tokens -= 1
                 self.spent += 1
+
+    @precondition(lambda self: self.spent)
+    @rule()
+    def a_retry_was_not_made_after_all(self):
+        self.budget.give_back(float(self.now))
+        self.spent -= 1
+        self.top_up(1)
 
     @invariant()
     def the_ledger_balances(self):

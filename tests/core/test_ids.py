@@ -2,11 +2,12 @@
 
 import random
 import re
+import uuid
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outlast.core.ids import ClientOrderIds, new_prefix
+from outlast.core.ids import ClientOrderIds, new_prefix, new_uuid_prefix
 
 LENGTH_MAX = 18  # Kraken's free-text cl_ord_id, the shortest limit of the venues
 BINANCE = re.compile(r"^[.A-Z:/a-z0-9_-]{1,36}$")
@@ -82,3 +83,35 @@ def test_a_callers_own_long_id_with_our_prefix_leaves_room_for_the_next():
     ids.note_used("olabcdef-zzzzzzzzz")
     ids.note_used("olabcdef-zzzzzzzzzzzzzzzzzzz")
     assert len(ids.next()) <= LENGTH_MAX
+
+
+# Ids that are UUIDs, for venues that keep them as such.
+
+
+def test_a_uuid_id_is_a_random_version_4_whose_last_group_counts():
+    ids = ClientOrderIds(new_uuid_prefix(random.Random(3)))
+    made = [ids.next() for _ in range(300)]
+    assert [name[-12:] for name in made[:2]] == ["000000000001", "000000000002"]
+    assert made[255].endswith("-000000000100")
+    for name in made:
+        assert str(uuid.UUID(name)) == name
+        assert (uuid.UUID(name).version, uuid.UUID(name).variant) == (4, uuid.RFC_4122)
+        assert ids.is_ours(name)
+    assert len(set(made)) == 300
+
+
+def test_uuid_prefixes_differ_from_journal_to_journal_and_repeat_with_the_seed():
+    rng = random.Random(1)
+    assert len({new_uuid_prefix(rng) for _ in range(500)}) == 500
+    assert new_uuid_prefix(random.Random(7)) == new_uuid_prefix(random.Random(7))
+
+
+def test_after_a_restart_uuid_ids_go_on_where_they_were():
+    first = ClientOrderIds(new_uuid_prefix(random.Random(4)))
+    used = [first.next() for _ in range(20)]
+    second = ClientOrderIds(first.prefix)
+    for name in used:
+        second.note_used(name)
+    second.note_used(str(uuid.UUID(int=2**127)))  # a caller's own
+    second.note_used(f"{first.prefix}-not-ours-at-all")
+    assert second.next() == f"{first.prefix}-{21:012x}"

@@ -4,7 +4,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outlast.core.limiter import CounterSpec, Granted, LaneQueue, Late, Limiter, Ticket, Wait
+from outlast.core.limiter import (
+    Busy,
+    CounterSpec,
+    Granted,
+    LaneQueue,
+    Late,
+    Limiter,
+    Move,
+    MoveKind,
+    Slots,
+    Ticket,
+    Wait,
+)
 from outlast.errors import ConfigurationError
 from outlast.wire import Cost, Lane
 
@@ -15,7 +27,7 @@ SAFETY, RECONCILE, TRADE, DATA = Lane
 def ticket(
     lane: Lane, units: int = 1, *, within_s: float = 300.0, counter: str = "weight_1m"
 ) -> Ticket:
-    return Ticket(lane=lane, costs=(Cost(counter, units),), deadline_server_s=NOON + within_s)
+    return Ticket(lane=lane, costs=(Cost(counter, units),), deadline=NOON + within_s)
 
 
 def make(limit: int = 100, **options) -> tuple[LaneQueue, Limiter]:
@@ -120,7 +132,7 @@ def test_what_cannot_leave_before_its_deadline_fails_at_once():
     queue.push(patient)
     (late,) = queue.pop_late(NOON + 6)
     assert late.ticket is quote
-    assert NOON + 60.5 <= late.until_server_s <= NOON + 60.51
+    assert NOON + 60.5 <= late.until <= NOON + 60.51
     assert len(queue) == 1
 
 
@@ -167,6 +179,126 @@ def test_an_impossible_bound_is_refused_by_name():
         make(entries_max=0)
 
 
+# Slots.
+
+
+def with_slots(limit: int = 10_000) -> LaneQueue:
+    return make(limit, slots=Slots())[0]
+
+
+def test_who_waits_for_a_slot_leaves_in_order_when_one_is_given_back():
+    queue = with_slots()
+    for _ in range(4):
+        granted = queue.try_take((Cost("weight_1m", 1),), TRADE, NOON + 5)
+        assert granted == Granted(TRADE)
+    assert isinstance(queue.try_take((Cost("weight_1m", 1),), TRADE, NOON + 5), Busy)
+    late, early = ticket(TRADE, within_s=90), ticket(TRADE, within_s=80)
+    queue.push(late)
+    queue.push(early)
+    assert queue.pop_ready(NOON + 5) == []
+    assert queue.next_wakeup() == early.deadline
+    queue.give_back(TRADE)
+    assert queue.next_wakeup() == -math.inf
+    assert queue.pop_ready(NOON + 6) == [early]
+    assert early.slot is TRADE
+    assert queue.pop_ready(NOON + 6) == []
+
+
+def test_orders_that_wait_for_a_slot_hold_no_counter_against_a_read():
+    queue = with_slots()
+    for _ in range(4):
+        queue.try_take((Cost("weight_1m", 1),), TRADE, NOON + 5)
+    queue.push(ticket(TRADE))
+    report = ticket(RECONCILE)
+    queue.push(report)
+    assert queue.pop_ready(NOON + 5) == [report]
+
+
+def test_a_newcomer_does_not_overtake_its_own_lane_by_a_free_slot():
+    queue = with_slots()
+    taken = [queue.try_take((Cost("weight_1m", 1),), TRADE, NOON + 5) for _ in range(4)]
+    queue.push(ticket(TRADE))
+    queue.give_back(taken[0].slot)
+    assert isinstance(queue.try_take((Cost("weight_1m", 1),), TRADE, NOON + 5), Wait | Busy)
+    assert isinstance(queue.try_take((), TRADE, NOON + 5), Busy)
+
+
+def test_five_hundred_queued_and_a_cancel_and_an_exit_leave_before_any_of_them():
+    queue, limiter = make(10_000, slots=Slots())
+    limiter.observe({"weight_1m": 9_000}, NOON + 5)  # nothing but SAFETY has room
+    for n in range(500):
+        queue.push(ticket(DATA if n % 2 else TRADE))
+    assert queue.pop_ready(NOON + 5) == []
+    cost = (Cost("weight_1m", 1),)
+    assert isinstance(queue.try_take(cost, SAFETY, NOON + 5), Granted)
+    assert isinstance(queue.try_take(cost, SAFETY, NOON + 5), Granted)
+
+
+# Newer instead of older.
+
+
+def quote(name: str) -> Ticket:
+    return Ticket(lane=TRADE, costs=(Cost("weight_1m", 1),), deadline=NOON + 90, replaces=name)
+
+
+def test_a_newer_quote_takes_the_place_of_the_one_that_waits():
+    queue, limiter = make()
+    fill_window(limiter)
+    older, other = quote("BTC buy 1"), quote("BTC sell 1")
+    queue.push(older)
+    queue.push(other)
+    assert queue.pop_replaced("BTC buy 1") is older
+    newer = quote("BTC buy 1")
+    queue.push(newer)
+    assert queue.pop_ready(NOON + 61) == [other, newer]
+    assert queue.pop_replaced("BTC buy 1") is None  # it has left
+
+
+def test_a_withdrawn_quote_is_nobodys_older_one():
+    queue, limiter = make()
+    fill_window(limiter)
+    gone = quote("BTC buy 1")
+    queue.push(gone)
+    queue.withdraw(gone)
+    assert queue.pop_replaced("BTC buy 1") is None
+
+
+# What can be foreseen.
+
+
+def test_an_entry_behind_too_many_others_is_known_to_be_late():
+    queue, limiter = make(100)
+    fill_window(limiter)
+    for _ in range(120):
+        queue.push(ticket(TRADE, within_s=100))
+    costs = (Cost("weight_1m", 1),)
+    until = queue.cannot_make_it(costs, TRADE, NOON + 100, NOON + 6, None)
+    assert until is not None
+    assert until >= NOON + 120
+    assert queue.cannot_make_it(costs, TRADE, NOON + 200, NOON + 6, None) is None
+    assert queue.cannot_make_it(costs, TRADE, NOON + 90, NOON + 6, None) is None  # before them all
+
+
+def test_orders_of_one_pair_do_not_hold_those_of_another():
+    spec = CounterSpec("trading", 60, 60, 1.0, per_symbol=True)
+    queue = LaneQueue(Limiter([spec], flight_s=0.0))
+
+    def order(symbol: str, name: str) -> Ticket:
+        return Ticket(
+            lane=TRADE,
+            costs=(Cost("trading", 1),),
+            deadline=300.0,
+            move=Move(MoveKind.PLACE, symbol, name),
+        )
+
+    btc = [order("BTC/USD", f"b{n}") for n in range(8)]
+    eth = order("ETH/USD", "e")
+    for one in (*btc, eth):
+        queue.push(one)
+    assert queue.pop_ready(0.0) == [*btc[:6], eth]
+    assert queue.pop_ready(queue.next_wakeup()) == [btc[6]]
+
+
 @given(
     pushes=st.lists(
         st.tuples(
@@ -186,15 +318,15 @@ def test_every_ticket_ends_once_in_time_or_late(pushes):
 
     def look():
         for late in queue.pop_late(now):
-            assert late.until_server_s > late.ticket.deadline_server_s
+            assert late.until > late.ticket.deadline
             failed.append(late.ticket)
         for ready in queue.pop_ready(now):
-            assert now <= ready.deadline_server_s
+            assert now <= ready.deadline
             sent.append(ready)
 
     for gap, lane, units, within_s in pushes:
         now += gap
-        one = Ticket(lane=lane, costs=(Cost("weight_1m", units),), deadline_server_s=now + within_s)
+        one = Ticket(lane=lane, costs=(Cost("weight_1m", units),), deadline=now + within_s)
         pushed.append(one)
         assert queue.push(one)
         look()

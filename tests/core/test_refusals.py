@@ -73,6 +73,14 @@ def test_a_changed_position_opens_every_shape_of_that_symbol_and_no_other():
     assert circuit.admit(other, 1.0) == 60.0
 
 
+def test_another_mode_opens_everything():
+    circuit = opened()
+    circuit.refused(RefusalKey("ETH/USDT:USDT", EXIT.shape, "only_reduce_allowed"), 0.0)
+    circuit.reset_all()
+    assert len(circuit) == 0
+    assert circuit.admit(EXIT, 1.0) is None
+
+
 def test_an_accepted_probe_closes_the_matter():
     circuit = opened()
     assert circuit.admit(EXIT, 60.0) is None

@@ -10,7 +10,15 @@ from typing import Final
 
 from outlast.errors import ConfigurationError
 
-__all__ = ["BINANCE_IP_BAN", "FIREWALL_BLOCK", "BanClock", "DefaultBan"]
+__all__ = [
+    "BINANCE_IP_BAN",
+    "DIAL_REFUSED",
+    "FIREWALL_BLOCK",
+    "KRAKEN_LOCKOUT",
+    "LIMIT_HIT",
+    "BanClock",
+    "DefaultBan",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +45,22 @@ from 2 minutes to 3 days. How they scale is not said; × 4 reaches 3 days with t
 FIREWALL_BLOCK: Final = DefaultBan(first_s=300.0)
 """403 from the web application firewall, which names no time. Source: Binance Spot API docs, "HTTP
 Return Codes": the limit of the firewall was violated. 5 minutes is our own choice."""
+KRAKEN_LOCKOUT: Final = DefaultBan(first_s=900.0)
+"""`EGeneral:Temporary lockout`, which names no time. Source: Kraken support, "API errors": about
+15 minutes, and asking on makes it longer."""
+LIMIT_HIT: Final = DefaultBan(first_s=10.0, growth=2.0, max_s=120.0)
+"""A counter of the account is full and the answer says no more. Source: Kraken docs, "Spot REST
+Rate Limits": restricted for a few seconds, longer for who calls on."""
+DIAL_REFUSED: Final = DefaultBan(first_s=60.0, growth=2.0, max_s=600.0)
+"""A WebSocket dial answered with 429 or 403. Source: Kraken docs, "Spot WebSockets Introduction":
+an address that dials too often is turned away for 10 minutes."""
 
 _STRIKES_FORGOTTEN_AFTER_S: Final = 86_400.0
 """A ban a day after the end of the last one is a first one again."""
 _STRIKES_MAX: Final = 60
+_JITTER_SHARE: Final = 0.05
+_JITTER_S_MAX: Final = 5.0
+"""Of the time to wait, on top of it: everybody behind one address was told the same instant."""
 _PROBE_TIMEOUT_S: Final = 15.0
 """A probe that has not reported by then is lost; longer than any read timeout of ours."""
 _EXTENSION_S: Final = 5.0
@@ -53,6 +73,8 @@ ban, so these are waits of a back-off, not another ban: the venue would have sai
 class _Ban:
     until: float
     reason: str
+    opens_at: float
+    """For the probe of all but SAFETY: `until` and a little more."""
     probe_sent_at: float | None = None
     probe_is_safety: bool = False
     probes_failed: int = 0
@@ -68,11 +90,12 @@ class BanClock:
     """Who may send in which scope. A scope is any name the shell uses: an IP, an account, a venue.
 
     During a ban nothing passes, of any kind or lane: each request into a ban may prolong it. After
-    its end one call passes, the probe; the rest waits for its answer.
+    its end, and a little jitter, one call passes, the probe; the rest waits for its answer.
     """
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, *, jitter_share: float = _JITTER_SHARE) -> None:
         self._rng = rng
+        self._jitter_share = jitter_share
         self._bans: dict[str, _Ban] = {}
         self._strikes: dict[tuple[str, DefaultBan], _Strikes] = {}
 
@@ -99,11 +122,20 @@ class BanClock:
             until = self._default_end(scope, default, now)
         elif not isfinite(until):
             raise ValueError(f"until is {until} in a ban of {scope!r}; give a finite time")
-        known = self._bans.setdefault(scope, _Ban(until, reason))
-        if until > known.until:
-            known.until, known.reason = until, reason
+        known = self._bans.get(scope)
+        if known is None or until > known.until:
+            jitter_s = min(_JITTER_S_MAX, self._jitter_share * max(0.0, until - now))
+            opens_at = until + self._rng.uniform(0.0, jitter_s)
+            if known is None:
+                known = self._bans[scope] = _Ban(until, reason, opens_at)
+            known.until, known.reason, known.opens_at = until, reason, opens_at
         known.probe_sent_at = None  # If a probe was out, this was its answer.
         return known.until
+
+    @property
+    def is_clear(self) -> bool:
+        """True while nothing is banned anywhere: every question can be saved."""
+        return not self._bans
 
     def admit(self, scope: str, now: float, *, safety: bool = False) -> bool:
         """True when this call may leave. The first one after a ban is the probe: report it."""
@@ -138,6 +170,7 @@ class BanClock:
             return
         wait_s = min(_EXTENSION_S_MAX, _EXTENSION_S * 2.0 ** min(ban.probes_failed, 60))
         ban.until = max(ban.until, now + wait_s * self._rng.uniform(0.75, 1.25))
+        ban.opens_at = max(ban.opens_at, ban.until)
         ban.probes_failed += 1
         ban.probe_sent_at = None
 
@@ -166,6 +199,8 @@ class BanClock:
 
 
 def _free_at(ban: _Ban, *, safety: bool) -> float:
-    if ban.probe_sent_at is None or (safety and not ban.probe_is_safety):
+    if safety and (ban.probe_sent_at is None or not ban.probe_is_safety):
         return ban.until
+    if ban.probe_sent_at is None:
+        return ban.opens_at
     return max(ban.until, ban.probe_sent_at + _PROBE_TIMEOUT_S)

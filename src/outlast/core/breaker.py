@@ -249,6 +249,10 @@ class Breaker:
         return self._state
 
     @property
+    def settings(self) -> BreakerSettings:
+        return self._settings
+
+    @property
     def is_forced(self) -> bool:
         return self._force is not None
 

@@ -72,6 +72,11 @@ class RetryBudget:
         self._tokens -= 1.0
         return True
 
+    def give_back(self, now: float) -> None:
+        """The retry that `try_spend` paid for was not made after all: nothing left this process."""
+        self._refill(now)
+        self._tokens = min(self._tokens_max, self._tokens + 1.0)
+
     def earn(self, now: float) -> None:
         """Book one success. Business refusals are none: they say nothing about retries."""
         self._refill(now)

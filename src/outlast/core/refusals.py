@@ -152,3 +152,7 @@ class RefusalCircuit:
         """The position or the open orders of `symbol` have changed: every shape may be tried."""
         for shape in [shape for shape in self._shapes if shape[0] == symbol]:
             del self._shapes[shape]
+
+    def reset_all(self) -> None:
+        """The mode of the account or of the venue has changed: everything may be tried again."""
+        self._shapes.clear()
