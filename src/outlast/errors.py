@@ -91,6 +91,8 @@ class Scope(Enum):
     PLANE = "plane"
     SYMBOL = "symbol"
     ACCOUNT = "account"
+    KEY = "key"
+    """Everything that is signed with this API key, reads and cancels included."""
     REQUEST = "request"
 
 
@@ -113,6 +115,8 @@ class Failure:
     banned_until_ms: int | None = None
     """Venue time at which a ban ends, when the venue names it."""
     raw: bytes = b""
+    budget_spent: bool = False
+    """True when it could have been tried again, and the retry budget had nothing left for it."""
 
     @property
     def infrastructure(self) -> bool:

@@ -143,6 +143,11 @@ class Product(Enum):
     SPOT = "spot"
     USDM_FUTURES = "usdm_futures"
 
+    @property
+    def has_positions(self) -> bool:
+        """False where a trade changes balances and nothing else: then there are no positions."""
+        return self is not Product.SPOT
+
 
 class Plane(Enum):
     """What breaks as one, inside a product."""
@@ -207,6 +212,8 @@ class Instrument:
     """A sell's price must be at least mark × this."""
     is_tradable: bool = True
     venue_status: str = ""
+    aliases: tuple[str, ...] = ()
+    """Other spellings that the venue uses for it in its answers, or takes in requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -468,3 +475,5 @@ class OrderReport:
     reason: str = ""
     unrecognised: tuple[str, ...] = ()
     """What the codec could not name, as `field=text`: to be counted and journaled."""
+    executions: tuple[Execution, ...] = ()
+    """Fills that the answer itself names. Few answers do: empty does not mean that none were."""

@@ -6,7 +6,7 @@ or a `TransportFault`; neither knows the other. Nothing in here does I/O.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -36,6 +36,7 @@ __all__ = [
     "Lane",
     "Record",
     "RecordStore",
+    "Traits",
     "TransportFault",
     "VenueCodec",
     "WireReply",
@@ -82,6 +83,11 @@ class Counter:
     window_s: float
     limit: int
     scope: Scope
+    decay_per_s: float | None = None
+    """None: a window aligned to the venue's clock. Else a level that falls by so much a second and
+    must not rise above `limit`; `window_s` is then how long it takes to empty."""
+    per_symbol: bool = False
+    """One such level for each symbol; cancels cost by the order's age, besides `Cost.units`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +122,9 @@ class HttpRequest:
     body: bytes = field(repr=False, default=b"")
     connect_within_s: float = 5.0
     answer_within_s: float = 3.0
+    on_written: Callable[[], None] | None = field(repr=False, default=None)
+    """Called by the transport when the last byte has been handed to the connection, for requests
+    that must be written in the order of their nonces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +145,11 @@ class FaultKind(Enum):
 
     CONNECT_TIMEOUT = "connect_timeout"
     CONNECT_FAILED = "connect_failed"
-    """Refused, unreachable, no such host, or the TLS handshake failed."""
+    """Refused, or the TLS handshake failed."""
+    NAME_UNRESOLVED = "name_unresolved"
+    """The name service gave no address: ours fails, or the endpoint is written wrong."""
+    NO_ROUTE = "no_route"
+    """No way out of this machine or network: no route, no interface, no socket left."""
     POOL_TIMEOUT = "pool_timeout"
     """No connection of ours became free: local, nothing was sent."""
     WRITE_FAILED = "write_failed"
@@ -153,11 +166,26 @@ class FaultKind(Enum):
         """True only where no byte of the request can have reached the venue."""
         return self in _NOTHING_SENT
 
+    @property
+    def is_ours(self) -> bool:
+        """True where the fault lies on this side and says nothing about the venue."""
+        return self in _OURS
+
 
 _NOTHING_SENT = frozenset(
     {
         FaultKind.CONNECT_TIMEOUT,
         FaultKind.CONNECT_FAILED,
+        FaultKind.NAME_UNRESOLVED,
+        FaultKind.NO_ROUTE,
+        FaultKind.POOL_TIMEOUT,
+        FaultKind.LOCAL,
+    }
+)
+_OURS = frozenset(
+    {
+        FaultKind.NAME_UNRESOLVED,
+        FaultKind.NO_ROUTE,
         FaultKind.POOL_TIMEOUT,
         FaultKind.LOCAL,
     }
@@ -232,6 +260,22 @@ class RecordStore(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """Where a venue wants the client to do something else, not only to spell it otherwise."""
+
+    uses_nonce: bool = False
+    """Signed requests carry a number that must rise from each to the next, as the venue receives
+    them: `sign` is given one, and they are written one after the other."""
+    uuid_order_ids: bool = False
+    """Client order ids are UUIDs; otherwise short text (see `core.ids`)."""
+    time_step_ms: float = 1.0
+    """The smallest step of the clock that `query_time` reads."""
+    tells_state: bool = True
+    """False where the answers to a new order and to a cancel only confirm that it was taken: what
+    became of it takes a query."""
+
+
 class VenueCodec(Protocol):
     """What a venue's package offers: a module of pure functions, checked against this by mypy.
 
@@ -256,6 +300,9 @@ class VenueCodec(Protocol):
         Whoever wants all orders then asks twice, once with and once without it.
         """
         ...
+
+    @property
+    def TRAITS(self) -> Traits: ...
 
     # Requests.
     def place_order(
@@ -285,13 +332,34 @@ class VenueCodec(Protocol):
         """One order, named by exactly one of the two ids."""
         ...
 
+    def query_closed_order(
+        self, instrument: Instrument, client_order_id: str, *, since_ms: int
+    ) -> WireRequest | None:
+        """Where to look when `query_order` by our id found nothing: among the orders that ended.
+
+        None where `query_order` finds those too. `since_ms` is when the order was meant, or before.
+        """
+        ...
+
     def query_open_orders(
         self, instrument: Instrument | None, *, conditional: bool = False
     ) -> WireRequest: ...
     def query_executions(
         self, instrument: Instrument, *, since_ms: int | None, venue_order_id: str | None = None
     ) -> WireRequest: ...
-    def query_positions(self) -> WireRequest: ...
+    def next_page(
+        self, request: WireRequest, reply: WireReply, *, now_ms: int
+    ) -> WireRequest | None:
+        """What to ask for the rows that `reply` to `query_executions` left out; None at the end.
+
+        `now_ms` is the venue's time: some answers end a day or a week after the time asked for.
+        """
+        ...
+
+    def query_positions(self) -> WireRequest:
+        """Only for products that have positions (`Product.has_positions`)."""
+        ...
+
     def query_balances(self) -> WireRequest: ...
     def query_instruments(self) -> WireRequest: ...
     def query_book(self, instrument: Instrument, *, depth: int) -> WireRequest: ...
@@ -310,11 +378,21 @@ class VenueCodec(Protocol):
         secret: str | None,
         timestamp_ms: int,
         valid_for_ms: int,
-    ) -> HttpRequest: ...
+        nonce: int | None = None,
+    ) -> HttpRequest:
+        """`nonce` is given where `TRAITS.uses_nonce`."""
+        ...
 
     # Limits.
-    def limits(self) -> Sequence[Counter]:
-        """The documented counters, until `read_limits` knows better."""
+    def limits(self, tier: str | None = None) -> Sequence[Counter]:
+        """The documented counters, until `read_limits` knows better.
+
+        `tier` is what the account is entitled to where the venue has such grades and no answer
+        tells it; None for the lowest.
+
+        Raises:
+            ConfigurationError: the venue has no such tier; the message lists those that it has.
+        """
         ...
 
     def read_limits(self, request: WireRequest, reply: WireReply) -> Sequence[Counter] | Failure:

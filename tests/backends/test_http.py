@@ -5,6 +5,7 @@ import inspect
 import random
 import socket
 import ssl
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -25,6 +26,7 @@ from outlast.client.events import EventBus
 from outlast.client.guard import Guard
 from outlast.client.journal import Journal
 from outlast.client.settings import Settings
+from outlast.core.limiter import SlotSettings
 from outlast.core.server_time import ServerClock
 from outlast.errors import Failure, Outcome
 from outlast.venues import codec
@@ -129,6 +131,8 @@ def test_only_these_kinds_prove_that_nothing_was_sent():
     assert proofs == {
         FaultKind.CONNECT_TIMEOUT,
         FaultKind.CONNECT_FAILED,
+        FaultKind.NAME_UNRESOLVED,
+        FaultKind.NO_ROUTE,
         FaultKind.POOL_TIMEOUT,
         FaultKind.LOCAL,
     }
@@ -392,7 +396,12 @@ def call_desk(server, transport, clock):
         clock=clock,
         server_clock=server_clock,
         guard=guard,
-        admission=Admission(venue.limits(), clock=clock, server_seconds=clock.wall),
+        admission=Admission(
+            venue.limits(),
+            clock=clock,
+            server_seconds=clock.wall,
+            slots=SlotSettings(reads=40),  # what is tried is the pool, not the bulkheads
+        ),
         journal=journal,
         settings=Settings(),
         rng=random.Random(3),
@@ -459,3 +468,16 @@ def test_callers_who_give_up_leave_a_client_that_answers_at_once(how):
         return result.outcome is Outcome.NOT_SENT
 
     asyncio.run(story())
+
+
+def test_the_sender_hears_when_a_request_is_written_and_before_it_is_answered():
+    async def story(server, transport):
+        heard = []
+        asked = request(server, "/ok", method="POST", body=b"nonce=1")
+        asked = replace(asked, on_written=lambda: heard.append("written"))
+        answer = await transport.send(asked)
+        heard.append("answered")
+        assert isinstance(answer, WireReply)
+        return heard
+
+    assert with_server(story) == ["written", "answered"]

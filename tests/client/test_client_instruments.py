@@ -61,10 +61,16 @@ class Codec:
 
 class Calls:
     answer = REPLY
+    at = 100.0
+    asked = 0
 
     async def call(self, request):
         assert request is REQUEST
+        self.asked += 1
         return self.answer
+
+    def now(self):
+        return self.at
 
 
 @pytest.fixture
@@ -141,3 +147,37 @@ def test_what_the_venue_no_longer_names_stays_known_and_what_changed_is_new(know
     asyncio.run(known.load())
     assert known["BTCUSDT"].is_tradable
     assert not known["ETHUSDT"].is_tradable
+
+
+def test_a_symbol_is_found_by_every_name_that_the_venue_has_for_it(venue, calls):
+    venue.listed = [instrument("BTC", aliases=("XXBTZUSD", "XBT/USD"))]
+    instruments = Instruments(venue, calls)
+    asyncio.run(instruments.load())
+    for name in ("XXBTZUSD", "XBT/USD", "xbt/usd"):
+        assert instruments[name].base == "BTC"
+    assert list(instruments) == ["BTC/USDT:USDT"]
+
+
+def test_a_closed_symbol_is_read_again_now_and_then_and_an_open_one_never(venue, calls):
+    venue.listed = [instrument("BTC", is_tradable=False), instrument("ETH")]
+    instruments = Instruments(venue, calls)
+    asyncio.run(instruments.load())
+    calls.at += 29.0
+    assert not asyncio.run(instruments.listed_now("BTCUSDT")).is_tradable
+    assert calls.asked == 1
+    venue.listed = [instrument("BTC"), instrument("ETH")]
+    calls.at += 2.0
+    assert asyncio.run(instruments.listed_now("ETHUSDT")).is_tradable
+    assert calls.asked == 1
+    assert asyncio.run(instruments.listed_now("BTCUSDT")).is_tradable
+    assert calls.asked == 2
+
+
+def test_a_list_that_cannot_be_had_leaves_a_closed_symbol_closed(venue, calls):
+    venue.listed = [instrument("BTC", is_tradable=False)]
+    instruments = Instruments(venue, calls)
+    asyncio.run(instruments.load())
+    calls.at, calls.answer = 200.0, DOWN
+    for _ in range(3):
+        assert not asyncio.run(instruments.listed_now("BTCUSDT")).is_tradable
+    assert calls.asked == 2

@@ -47,6 +47,7 @@ class World:
     folder: Path
     seed: int
     sessions: list[outlast.Session] = field(default_factory=list)
+    venue: str = VENUE
 
     @property
     def clock(self) -> sim.SimClock:
@@ -54,7 +55,7 @@ class World:
 
     @property
     def wires(self) -> dict[str, Any]:
-        wires: dict[str, Any] = self.mock.describe()["venues"][VENUE]
+        wires: dict[str, Any] = self.mock.describe()["venues"][self.venue]
         return wires
 
     def connect(self, **changes: Any) -> outlast.Session:
@@ -67,7 +68,7 @@ class World:
             "clock": self.clock,
             "settings": outlast.Settings(seed=self.seed),
         }
-        session = outlast.connect(VENUE, **(arguments | changes))
+        session = outlast.connect(self.venue, **(arguments | changes))
         self.sessions.append(session)
         return session
 
@@ -88,7 +89,7 @@ class World:
 
     @property
     def account(self) -> AccountHistory:
-        found = self.mock.truth.history.at(VENUE, DEFAULT_ACCOUNT)
+        found = self.mock.truth.history.at(self.venue, DEFAULT_ACCOUNT)
         assert found is not None
         return found
 
@@ -127,13 +128,14 @@ def play(
     seed: int = 1,
     skew_s: float = 0.0,
     time_limit_s: float = 7_200.0,
+    venue: str = VENUE,
 ) -> None:
     """Tell one story. `skew_s`: how far the bot's wall clock is ahead of the venue's."""
     document = calm() if scenario is None else scenario
 
     async def main() -> None:
         async with MockExchange(document, seed=seed) as mock:
-            await story(World(mock, folder, seed))
+            await story(World(mock, folder, seed, venue=venue))
 
     sim.run(
         functools.partial(main),

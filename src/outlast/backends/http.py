@@ -9,11 +9,13 @@ two chunks. Callers who cannot wait stop waiting; they do not cancel.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
+from outlast.backends.dialling import dial_fault
 from outlast.wire import (
     Clock,
     FaultKind,
@@ -72,6 +74,18 @@ def transport_over(http: httpx.AsyncClient | HttpTransport, clock: Clock) -> Htt
     return HttpxTransport(clock, client=http) if isinstance(http, httpx.AsyncClient) else http
 
 
+def _traced(on_written: Callable[[], None] | None) -> dict[str, Any] | None:
+    """The extension by which httpcore tells that the request is written."""
+    if on_written is None:
+        return None
+
+    async def trace(event: str, _: object) -> None:
+        if event.endswith("send_request_body.complete"):
+            on_written()
+
+    return {"trace": trace}
+
+
 class HttpxTransport:
     """The `HttpTransport` port over an `httpx.AsyncClient`, ours or the caller's own."""
 
@@ -109,6 +123,7 @@ class HttpxTransport:
                 headers=list(request.headers),
                 content=request.body,
                 timeout=timeout,
+                extensions=_traced(request.on_written),
             )
         except (httpx.InvalidURL, ValueError) as error:  # such as a key that is not ASCII
             return self._fault(error, sent_at, FaultKind.LOCAL)
@@ -161,6 +176,8 @@ class HttpxTransport:
     ) -> TransportFault:
         found = kind if kind is not None else kind_of(error)
         assert found is not None
+        if found is FaultKind.CONNECT_FAILED:
+            found = dial_fault(error)
         return TransportFault(
             kind=found,
             detail=f"{type(error).__name__}: {error}"[:200],

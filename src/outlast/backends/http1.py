@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import h11
 
+from outlast.backends.dialling import dial_fault
 from outlast.backends.http import (
     BODY_BYTES_MAX,
     CONNECTIONS_MAX,
@@ -224,7 +225,7 @@ class Http1Transport:
             late = f"not connected within {within_s:g} s"
             raise _Broken(FaultKind.CONNECT_TIMEOUT, late) from None
         except OSError as error:  # ssl.SSLError is one
-            raise _Broken(FaultKind.CONNECT_FAILED, f"{type(error).__name__}: {error}") from error
+            raise _Broken(dial_fault(error), f"{type(error).__name__}: {error}") from error
         return connection
 
     def _pass_on(self, pool: _Pool, connection: _Connection | None) -> None:

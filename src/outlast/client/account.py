@@ -8,7 +8,7 @@ fills is brought up to date with them. Reading what is stale or doubted raises; 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -63,7 +63,13 @@ class Account:
         self._shown_at: dict[str, float] = {}
         """When what was last read was asked for: it holds for names that the venue left out too."""
         self._reading: dict[str, asyncio.Task[Failure | None]] = {}
+        self.readable: tuple[str, ...] = ("balances",)
+        """What the product has: spot has no positions."""
+        if codec.PRODUCT.has_positions:
+            self.readable = ("balances", "positions")
         orders.on_fill = self._note_fill
+        self.on_position_change: Callable[[str], None] = lambda _: None
+        """Hears the symbols of which the venue shows another position than before."""
 
     # Reading from the venue.
 
@@ -100,7 +106,7 @@ class Account:
             rows = self._codec.read_balances(request, reply, as_of=asked_at)
             if isinstance(rows, Failure):
                 return rows
-            self._take_balances({b.currency: b for b in rows}, asked_at)
+            self._take_balances({b.currency: b for b in rows}, asked_at, server_ms)
         self._read_at[what], self._shown_at[what] = self._clock.now(), asked_at
         self._events.publish(AccountRead(what=what))
         return None
@@ -112,9 +118,9 @@ class Account:
             task.cancel()
         await asyncio.gather(*reading, return_exceptions=True)
 
-    def _take_balances(self, read: Mapping[str, Balance], as_of: float) -> None:
+    def _take_balances(self, read: Mapping[str, Balance], as_of: float, asked_ms: int) -> None:
         amounts = {currency: balance.total for currency, balance in read.items()}
-        for currency in self._believed("balances", amounts, as_of):
+        for currency in self._believed("balances", amounts, asked_ms / 1000):
             self._balances[currency] = read.get(currency) or Balance(
                 currency=currency,
                 total=Decimal(0),
@@ -128,7 +134,10 @@ class Account:
         amounts = {symbol: position.qty for symbol, position in read.items()}
         for symbol in self._believed("positions", amounts, asked_ms / 1000):
             position = read.get(symbol) or _flat(symbol, as_of, asked_ms)
+            known = self._positions.get(symbol)
             self._positions[symbol] = position
+            if known is not None and known.qty != position.qty:
+                self.on_position_change(symbol)
             seen_ms = position.venue_time_ms or asked_ms
             self._fills = [
                 fill
@@ -153,6 +162,9 @@ class Account:
         return believed
 
     def _note_fill(self, fill: Fill) -> None:
+        if "positions" not in self.readable:
+            self._note_exchange(fill)
+            return
         known = self._positions.get(fill.symbol)
         is_old = known is not None and fill.venue_time_ms <= (known.venue_time_ms or 0)
         if not is_old:
@@ -162,13 +174,25 @@ class Account:
             at = fill.venue_time_ms / 1000
             self._guards["positions"].flow(fill.symbol, fill.qty, at=at)
 
+    def _note_exchange(self, fill: Fill) -> None:
+        """On spot a fill is two flows: it may explain why a balance is gone."""
+        instrument = self._instruments.get(fill.symbol)
+        if instrument is None:
+            return
+        guard, at = self._guards["balances"], fill.venue_time_ms / 1000
+        guard.flow(instrument.base, fill.qty, at=at)
+        guard.flow(instrument.quote, fill.value, at=at)
+
     # What is believed.
 
     def position(self, symbol: str) -> Position:
         """The last believed position, brought up to date with our own later fills.
 
-        Marked stale, with the reason, when it is too old, in doubt, or was never read.
+        Marked stale, with the reason, when it is too old, in doubt, or was never read. Always flat
+        where the product has no positions.
         """
+        if "positions" not in self.readable:
+            return _flat(symbol, self._clock.wall(), self._calls.server_now_ms())
         known = self._positions.get(symbol)
         if known is None:
             known = _flat(symbol, self._shown_at.get("positions", 0.0), 0)

@@ -25,6 +25,7 @@ from outlast.client.settling import Settler, Spawn
 from outlast.client.upkeep import Upkeep
 from outlast.core.refusals import RefusalCircuit
 from outlast.core.server_time import ServerClock, ServerClockSettings
+from outlast.model import Order
 from outlast.wire import Clock, HttpTransport, RecordStore, VenueCodec
 
 __all__ = ["Rooms", "Wiring", "furnish"]
@@ -36,7 +37,8 @@ class Wiring:
 
     codec: VenueCodec
     credentials: Credentials
-    journal_path: Path | None
+    journal: Path | RecordStore | None
+    """A file, the caller's own store, or None for memory."""
     settings: Settings
     base_url: str
     transport: HttpTransport | None
@@ -80,21 +82,32 @@ def furnish(
     codec, clock, settings = wiring.codec, wiring.clock, wiring.settings
     venue = codec.VENUE
     rng = random.Random(settings.seed)  # noqa: S311 - for jitter and ids, no secret comes from it
-    store = MemoryStore() if wiring.journal_path is None else FileStore(wiring.journal_path)
+    store = _store(wiring.journal)
     try:
-        journal = Journal(store, venue=venue, clock=clock, rng=rng)
+        journal = Journal(
+            store, venue=venue, clock=clock, rng=rng, uuid_ids=codec.TRAITS.uuid_order_ids
+        )
     except BaseException:
         store.close()
         raise
     transport = wiring.transport if wiring.transport is not None else HttpxTransport(clock)
     server_clock = ServerClock(ServerClockSettings(resync_every_s=settings.clock_resync_s))
+    limits = codec.limits(settings.tier)
     guard = Guard(
-        venue, clock=clock, server_clock=server_clock, journal=journal, events=events, rng=rng
+        venue,
+        clock=clock,
+        server_clock=server_clock,
+        journal=journal,
+        events=events,
+        rng=rng,
+        counters=limits,
     )
     admission = Admission(
-        codec.limits(),
+        limits,
         clock=clock,
         server_seconds=lambda: server_clock.server_ms(clock.wall() * 1000) / 1000,
+        clock_error_s=lambda: server_clock.uncertainty_ms(clock.now()) / 1000,
+        slots=settings.slots,
     )
     calls = CallDesk(
         codec,
@@ -159,6 +172,13 @@ def furnish(
         settings=settings.exit,
         rng=rng,
     )
+
+    def on_change(order: Order, before: Order | None) -> None:
+        admission.order_changed(order)
+        desk.order_changed(order, before)
+
+    book.on_change = on_change
+    account.on_position_change = desk.position_changed
     upkeep = Upkeep(
         codec,
         calls,
@@ -190,3 +210,9 @@ def furnish(
         exits=exits,
         upkeep=upkeep,
     )
+
+
+def _store(journal: Path | RecordStore | None) -> RecordStore:
+    if journal is None:
+        return MemoryStore()
+    return FileStore(journal) if isinstance(journal, Path) else journal

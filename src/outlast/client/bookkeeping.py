@@ -27,6 +27,8 @@ class Fill:
 
     symbol: str
     qty: Decimal
+    value: Decimal
+    """What it took of the quote currency (negative) or gave, as well as the average price tells."""
     venue_time_ms: int
     is_external: bool = False
 
@@ -37,6 +39,8 @@ class OrderBookkeeper:
     def __init__(self, *, venue: str, clock: Clock, journal: Journal, events: EventBus) -> None:
         self.ledger = OrderLedger()
         self.on_fill: Callable[[Fill], None] = lambda _: None
+        self.on_change: Callable[[Order, Order | None], None] = lambda _, __: None
+        """Hears each order that is new here or has changed: what it is, and what it was."""
         self._clock = clock
         self._journal = journal
         self._events = events
@@ -84,6 +88,7 @@ class OrderBookkeeper:
         change = self.ledger.report(report, at=self._clock.wall())
         if not known:
             self._write(change.after, because="adopted")
+            self.on_change(change.after, None)
             self._note_fill(change, gained=change.after.filled_qty)
             return change.after
         self._note_fill(change, gained=change.after.filled_qty - change.before.filled_qty)
@@ -125,13 +130,15 @@ class OrderBookkeeper:
         if gained > 0:
             signed = gained if order.side is Side.BUY else -gained
             at_ms = order.venue_time_ms or 0
-            self.on_fill(Fill(order.symbol, signed, at_ms, order.is_external))
+            value = -signed * (order.avg_price or order.price or 0)
+            self.on_fill(Fill(order.symbol, signed, value, at_ms, order.is_external))
 
     def _tell(self, change: Change, *, because: str) -> Order:
         order = change.after
         if order == replace(change.before, as_of=order.as_of, source=order.source):
             return order  # confirmed, and nothing new: no news for anybody
         self._write(order, because=because)
+        self.on_change(order, change.before)
         if change.contradicts:
             self._log.error(
                 "outlast.order_contradicted",

@@ -11,23 +11,29 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 import tenacity
 
 from outlast.client.admission import Admission
 from outlast.client.guard import Guard, failure_facts, local_failure
 from outlast.client.journal import Journal
+from outlast.client.lag import LoopWatch
+from outlast.client.nonces import NonceDesk
 from outlast.client.settings import Settings
 from outlast.core.breaker import Permit
 from outlast.core.budget import RETRIES, SAFETY_RETRIES, RetryBudget
+from outlast.core.limiter import Granted
 from outlast.core.policy import Decision, GiveUp, RetryAt, RetryPolicy, decide, policy_for
 from outlast.core.server_time import ServerClock
 from outlast.errors import Failure, Layer, Outcome, Remedy, Scope
 from outlast.wire import (
     Auth,
     Clock,
+    Cost,
+    HttpRequest,
     HttpTransport,
     Lane,
     TransportFault,
@@ -40,6 +46,10 @@ __all__ = ["CallDesk", "Credentials", "Late"]
 
 Late = Callable[[WireRequest, WireReply | Failure], None]
 """Hears the answer to a request whose caller had to leave before it came."""
+
+
+_FAST_S: Final = 1.0
+"""What fails within this cost the venue next to nothing; its retry may be paid by headroom."""
 
 
 class _NoLongerWanted(Exception):
@@ -55,6 +65,55 @@ class Credentials:
 
     def __repr__(self) -> str:
         return "Credentials(***)" if self.key else "Credentials(none)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Leave:
+    """The circumstances under which one attempt left, for the journal. Instants are monotonic."""
+
+    asked_at: float
+    """When it asked for its turn."""
+    deadline: float
+    permit: Permit | None
+    """None for a probe, which passes the breaker."""
+    number: int = 1
+    """Of the attempt within its call, from 1."""
+    paid_by: str | None = None
+    """What a retry was paid by: `budget`, or `headroom` in the venue's limits."""
+
+
+class _Retries:
+    """The retries of one call: what paid for the next one, until it has left."""
+
+    def __init__(self, budget: RetryBudget, clock: Clock) -> None:
+        self._budget = budget
+        self._clock = clock
+        self._is_owed = False
+        self.paid_by: str | None = None
+        """`budget`, or `headroom` in the venue's limits."""
+        self.next_token_at: float | None = None
+        self.is_spent = False
+        """True when a retry was possible and nothing could pay for it."""
+
+    def pay(self, *, has_headroom: bool, now: float) -> bool:
+        if self._budget.try_spend(now):
+            self.paid_by, self._is_owed = "budget", True
+            return True
+        if has_headroom:
+            self.paid_by = "headroom"
+            return True
+        self.is_spent, self.next_token_at = True, self._budget.next_token_at(now)
+        return False
+
+    def left(self) -> None:
+        """The attempt is on its way: what it cost is gone."""
+        self._is_owed = False
+
+    def settle(self) -> None:
+        """Give back what was paid for an attempt that never left."""
+        if self._is_owed:
+            self._is_owed = False
+            self._budget.give_back(self._clock.now())
 
 
 class CallDesk:
@@ -88,7 +147,9 @@ class CallDesk:
         self._rng = rng
         self._budget = RetryBudget.of(RETRIES)
         self._safety_budget = RetryBudget.of(SAFETY_RETRIES)
+        self._nonces = NonceDesk(transport, clock=clock, journal=journal)
         self._in_flight: set[asyncio.Task[WireReply | Failure]] = set()
+        self._lag = LoopWatch(clock, guard.own)
 
     async def call(
         self,
@@ -98,20 +159,25 @@ class CallDesk:
         policy: RetryPolicy | None = None,
         on_late: Late | None = None,
         still_wanted: Callable[[], bool] | None = None,
+        replaces: str | None = None,
     ) -> WireReply | Failure:
         """Make `request`, again where that is safe, until it is answered or `deadline` (monotonic).
 
         Returns the reply of success, or the last failure. `still_wanted` is asked after each wait:
-        a retry is dropped when a stream or query has told the outcome meanwhile.
+        a retry is dropped when a stream or query has told the outcome meanwhile. `replaces`: see
+        `Admission.enter`.
         """
         policy = policy if policy is not None else policy_for(request)
+        began_at = self._clock.now()
         if deadline is None:
-            deadline = self._clock.now() + policy.deadline_s
+            deadline = began_at + policy.deadline_s
         # The first attempt runs outside tenacity, whose loop costs more than the whole guard.
-        first = await self._attempt(request, deadline, on_late)
+        first = await self._attempt(request, deadline, on_late, replaces=replaces)
         if isinstance(first, WireReply):
             return first
-        return await self._again(request, first, deadline, policy, on_late, still_wanted)
+        return await self._again(
+            request, first, deadline, policy, on_late, still_wanted, began_at, replaces
+        )
 
     async def _again(
         self,
@@ -121,6 +187,8 @@ class CallDesk:
         policy: RetryPolicy,
         on_late: Late | None,
         still_wanted: Callable[[], bool] | None,
+        began_at: float,
+        replaces: str | None,
     ) -> WireReply | Failure:
         """Go on after a first failure, as `decide` says, by tenacity's loop.
 
@@ -128,13 +196,22 @@ class CallDesk:
         """
         result: WireReply | Failure = first
         decision: Decision = GiveUp("not decided")
+        budget = self._safety_budget if request.lane is Lane.SAFETY else self._budget
+        retries = _Retries(budget, self._clock)
 
         async def attempt() -> WireReply | Failure:
-            if retrying.statistics["attempt_number"] == 1:
+            nonlocal began_at
+            number = retrying.statistics["attempt_number"]
+            if number == 1:
                 return first
-            if isinstance(result, Failure) and result.remedy is Remedy.RESYNC:
+            if _doubts_clock(result):
                 await self.sync_clock(deadline=deadline)
-            return await self._attempt(request, deadline, on_late)
+            began_at = self._clock.now()
+            answer = await self._attempt(
+                request, deadline, on_late, number=number, retries=retries, replaces=replaces
+            )
+            retries.settle()
+            return answer
 
         def again(state: tenacity.RetryCallState) -> bool:
             nonlocal decision, result
@@ -142,8 +219,16 @@ class CallDesk:
             result = state.outcome.result()
             if isinstance(result, WireReply):
                 return False
-            decision = self._decide(request, result, policy, state.attempt_number, deadline)
-            return isinstance(decision, RetryAt)
+            now, number = self._clock.now(), state.attempt_number
+            decision = decide(
+                request, result, policy, attempt=number, now=now, deadline=deadline, rng=self._rng
+            )
+            if not isinstance(decision, RetryAt):
+                return False
+            is_fast = now - began_at <= _FAST_S
+            return retries.pay(
+                has_headroom=is_fast and self._has_headroom(request, result), now=now
+            )
 
         async def sleep(seconds: float) -> None:
             await self._clock.sleep(seconds)
@@ -161,47 +246,58 @@ class CallDesk:
             sleep=sleep,
         )
         try:
-            return await retrying(attempt)
+            last: WireReply | Failure = await retrying(attempt)
         except _NoLongerWanted:
             return result
+        finally:
+            retries.settle()
+        if not retries.is_spent or isinstance(last, WireReply):
+            return last
+        return self._out_of_budget(last, retries.next_token_at)
 
-    def _decide(
-        self,
-        request: WireRequest,
-        failure: Failure,
-        policy: RetryPolicy,
-        attempt: int,
-        deadline: float,
-    ) -> Decision:
-        now = self._clock.now()
-        decision = decide(
-            request, failure, policy, attempt=attempt, now=now, deadline=deadline, rng=self._rng
-        )
-        if isinstance(decision, RetryAt):
-            budget = self._safety_budget if request.lane is Lane.SAFETY else self._budget
-            if not (budget.try_spend(now) or self._has_headroom(request, failure)):
-                return GiveUp(f"{failure.kind}; the retry budget is spent")
-        return decision
+    def _out_of_budget(self, failure: Failure, next_token_at: float | None) -> Failure:
+        """`failure`, and that it could have been tried again; when, is said where it is known."""
+        waits = [failure.retry_after_s]
+        if next_token_at is not None:
+            waits.append(max(0.0, next_token_at - self._clock.now()))
+        known = [wait_s for wait_s in waits if wait_s is not None]
+        return replace(failure, budget_spent=True, retry_after_s=max(known, default=None))
 
     def _has_headroom(self, request: WireRequest, failure: Failure) -> bool:
         """A retry of what the venue certainly did not do may be paid by limits left unused."""
-        refused = failure.outcome is Outcome.REFUSED and failure.remedy is Remedy.RETRY
-        return refused and self._admission.has_headroom(request.costs)
+        undone = failure.outcome is not Outcome.UNKNOWN and failure.remedy is Remedy.RETRY
+        return undone and self._admission.has_headroom(request.costs)
 
     async def _attempt(
-        self, request: WireRequest, deadline: float, on_late: Late | None
+        self,
+        request: WireRequest,
+        deadline: float,
+        on_late: Late | None,
+        *,
+        number: int = 1,
+        retries: _Retries | None = None,
+        replaces: str | None = None,
     ) -> WireReply | Failure:
         now = self._clock.now()
         if now >= deadline:
             return local_failure("deadline_passed", "the deadline passed before it could leave")
-        held = self._guard.held(request, now) or await self._admission.enter(request, deadline)
+        held = self._guard.held(request, now)
         if held is not None:
             return held
+        turn = await self._admission.enter(request, deadline, replaces=replaces)
+        if isinstance(turn, Failure):
+            return turn
         # Bans and breakers may have closed while it waited for its turn: they are asked last.
         permit = self._guard.permit(request, self._clock.now())
         if isinstance(permit, Failure):
+            self._admission.leave(turn)
             return permit
-        sending = self._launch(request, permit)
+        # From here to the launch nothing is awaited: nobody can be cancelled in between.
+        paid_by = None
+        if retries is not None:
+            paid_by = retries.paid_by
+            retries.left()
+        sending = self._launch(request, _Leave(now, deadline, permit, number, paid_by), turn)
         try:
             await asyncio.wait({sending}, timeout=max(0.0, deadline - self._clock.now()))
         finally:
@@ -224,52 +320,94 @@ class CallDesk:
         if self._guard.held(request, now) is not None:
             return False
         deadline = now + request.answer_within_s
-        if await self._admission.enter(request, deadline) is not None:
+        turn = await self._admission.enter(request, deadline)
+        if isinstance(turn, Failure):
             return False
-        return isinstance(await asyncio.shield(self._launch(request, None)), WireReply)
+        if self._guard.held_probe(request, self._clock.now()) is not None:
+            self._admission.leave(turn)
+            return False
+        sending = self._launch(request, _Leave(now, deadline, permit=None), turn)
+        return isinstance(await asyncio.shield(sending), WireReply)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are on the wire."""
+        return len(self._in_flight)
 
     def _launch(
-        self, request: WireRequest, permit: Permit | None
+        self, request: WireRequest, leave: _Leave, turn: Granted
     ) -> asyncio.Task[WireReply | Failure]:
         """Send in a task of its own, which nobody cancels: whoever cannot wait leaves it alone."""
         sending = asyncio.get_running_loop().create_task(
-            self._send(request, permit), name=f"outlast {request.name}"
+            self._send(request, leave), name=f"outlast {request.name}"
         )
         self._in_flight.add(sending)
-        sending.add_done_callback(self._in_flight.discard)
+        self._lag.begin()
+
+        def ended(task: asyncio.Task[WireReply | Failure]) -> None:
+            # Here and not in the task: one that is cancelled before its first step runs nothing.
+            self._in_flight.discard(task)
+            self._lag.end()
+            self._admission.leave(turn)
+            if task.cancelled() or task.exception() is not None:
+                self._guard.never_sent(request, leave.permit)
+
+        sending.add_done_callback(ended)
         return sending
 
-    async def _send(self, request: WireRequest, permit: Permit | None) -> WireReply | Failure:
+    async def _send(self, request: WireRequest, leave: _Leave) -> WireReply | Failure:
         """Sign, send, classify, feed. Runs to its end, whatever becomes of the caller."""
         timestamp_ms = self.server_now_ms()
-        message = self._codec.sign(
-            request,
-            base_url=self._base_url,
-            key=self._credentials.key,
-            secret=self._credentials.secret,
-            timestamp_ms=timestamp_ms,
-            valid_for_ms=round(self._settings.valid_for_s * 1000),
-        )
-        answer = await self._transport.send(message)
+
+        def seal(nonce: int | None) -> HttpRequest:
+            nonlocal timestamp_ms
+            timestamp_ms = self.server_now_ms()
+            return self._codec.sign(
+                request,
+                base_url=self._base_url,
+                key=self._credentials.key,
+                secret=self._credentials.secret,
+                timestamp_ms=timestamp_ms,
+                valid_for_ms=round(self._settings.valid_for_s * 1000),
+                nonce=nonce,
+            )
+
+        nonce: int | None = None
+        if request.auth is Auth.SIGNED and self._codec.TRAITS.uses_nonce:
+            answer, nonce = await self._nonces.send(seal, lane=request.lane)
+        else:
+            answer = await self._transport.send(seal(None))
+        self._lag.look()
         if isinstance(answer, TransportFault):
             failure: Failure | None = self._codec.classify_fault(request, answer)
         else:
             failure = self._codec.classify(request, answer)
             self._admission.observe(self._codec.read_usage(answer.headers))
-        self._guard.feed(request, permit, failure, sent_at=answer.sent_at)
+        self._guard.feed(request, leave.permit, failure, sent_at=answer.sent_at)
         if failure is None:
             self._budget.earn(self._clock.now())
-        elif failure.remedy is Remedy.RESYNC:
+        elif _doubts_clock(failure):
             self._server_clock.timestamp_refused(self._clock.now())
+        if nonce is not None:
+            self._tell_nonce(nonce, failure)
         self._journal.note(
             "attempt",
             request=request.name,
             method=request.method,
             path=request.path,
             params=dict(request.params),
+            plane=request.plane.value,
             lane=request.lane.name.lower(),
+            costs={cost.counter: cost.units for cost in request.costs},
             client_order_id=request.client_order_id,
             timestamp_ms=timestamp_ms if request.auth is Auth.SIGNED else None,
+            nonce=nonce,
+            number=leave.number,
+            paid_by=leave.paid_by,
+            era=None if leave.permit is None else leave.permit.era,
+            asked_at=leave.asked_at,
+            sent_at=answer.sent_at,
+            deadline_at=leave.deadline,
             took_ms=round((answer.received_at - answer.sent_at) * 1000),
             http_status=answer.status if isinstance(answer, WireReply) else None,
             failure=None if failure is None else failure_facts(failure),
@@ -279,7 +417,22 @@ class CallDesk:
         assert isinstance(answer, WireReply)
         return answer
 
+    def _tell_nonce(self, nonce: int, failure: Failure | None) -> None:
+        """What an answer says about the nonce of its request; without an answer, nothing."""
+        if failure is not None and failure.kind == "nonce_invalid":
+            self._nonces.refused(nonce)
+        elif failure is None or failure.layer is Layer.BUSINESS:
+            self._nonces.accepted(nonce)
+
     # The venue's clock.
+
+    def has_headroom(self, costs: Sequence[Cost]) -> bool:
+        """True while the counters are used at well under what they allow, these included."""
+        return self._admission.has_headroom(costs)
+
+    def now(self) -> float:
+        """Monotonic, as deadlines are."""
+        return self._clock.now()
 
     def server_now_ms(self) -> int:
         """The venue's time now, as far as we have measured it."""
@@ -306,6 +459,7 @@ class CallDesk:
             received_at=reply.received_at,
             server_ms=server_ms,
             wall_ms=(self._clock.wall() - passed_s) * 1000,
+            resolution_ms=self._codec.TRAITS.time_step_ms,
         )
         return None
 
@@ -313,3 +467,10 @@ class CallDesk:
         """Wait for what is still on the wire; every request ends by its own timeouts."""
         while self._in_flight:
             await asyncio.wait(self._in_flight)
+
+
+def _doubts_clock(result: WireReply | Failure) -> bool:
+    """True when a timestamp was refused; a nonce is mended without asking for the time."""
+    if isinstance(result, WireReply) or result.remedy is not Remedy.RESYNC:
+        return False
+    return result.kind != "nonce_invalid"

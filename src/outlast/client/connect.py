@@ -16,7 +16,7 @@ from outlast.client.session import Session
 from outlast.client.settings import Settings
 from outlast.errors import ConfigurationError
 from outlast.venues import codec as find_codec
-from outlast.wire import Clock, HttpTransport
+from outlast.wire import Clock, HttpTransport, RecordStore, VenueCodec
 
 if TYPE_CHECKING:
     import httpx
@@ -31,7 +31,7 @@ def connect(
     *,
     key: str | None = None,
     secret: str | None = None,
-    journal: str | os.PathLike[str] | None = "outlast.journal",
+    journal: str | os.PathLike[str] | RecordStore | None = "outlast.journal",
     settings: Settings | None = None,
     endpoints: Mapping[str, str] | None = None,
     http: httpx.AsyncClient | HttpTransport | None = None,
@@ -44,7 +44,8 @@ def connect(
         venue: an id of `outlast.venues()`, such as `binance-um`.
         key, secret: without them, market data and status only.
         journal: the file that remembers every intent across crashes. One per process. None keeps it
-            in memory, for tests and read-only use.
+            in memory, for tests and read-only use. A `RecordStore` of your own keeps the records
+            anywhere else; the session closes it.
         endpoints: replaces base URLs, e.g. by those that `outlast mock` prints; the environment
             variable OUTLAST_<VENUE>_ENDPOINTS does the same.
         http: your own `httpx.AsyncClient`, which stays yours to close, or any `HttpTransport`.
@@ -71,24 +72,52 @@ def connect(
             )
     if shared is not None:
         raise ConfigurationError("shared must be None: this version has no fleet state")
-    path = None if journal is None else Path(journal)
-    if path is not None and not path.parent.is_dir():
+    place = Path(journal) if isinstance(journal, str | os.PathLike) else journal
+    if place is not None and not isinstance(place, Path) and not hasattr(place, "records"):
         raise ConfigurationError(
-            f"journal is {str(path)!r}, but the folder {str(path.parent)!r} does not exist; "
+            f"journal is {journal!r}; pass a path, a RecordStore, or None to keep it in memory"
+        )
+    if isinstance(place, Path) and not place.parent.is_dir():
+        raise ConfigurationError(
+            f"journal is {str(place)!r}, but the folder {str(place.parent)!r} does not exist; "
             "create it, or pass another path (journal=None keeps it in memory)"
         )
     clock = clock if clock is not None else SystemClock()
+    settings = settings if settings is not None else Settings()
+    _check_settings(codec, key, secret, settings)
     return Session(
         Wiring(
             codec=codec,
             credentials=Credentials(key, secret),
-            journal_path=path,
-            settings=settings if settings is not None else Settings(),
+            journal=place,
+            settings=settings,
             base_url=_base_url(venue, codec.DEFAULT_ENDPOINTS, endpoints),
             transport=None if http is None else transport_over(http, clock),
             clock=clock,
         )
     )
+
+
+def _check_settings(
+    codec: VenueCodec, key: str | None, secret: str | None, settings: Settings
+) -> None:
+    """Try what can only fail by what the caller passed: now, not with the first order.
+
+    Raises:
+        ConfigurationError: the venue has no such tier, takes no orders of this validity, or the
+            secret cannot sign.
+    """
+    codec.limits(settings.tier)
+    if key is not None:
+        codec.sign(
+            codec.query_balances(),
+            base_url=codec.DEFAULT_ENDPOINTS["rest"],
+            key=key,
+            secret=secret,
+            timestamp_ms=1,
+            valid_for_ms=round(settings.valid_for_s * 1000),
+            nonce=1,
+        )
 
 
 def connect_from_env(

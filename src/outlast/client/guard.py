@@ -1,20 +1,48 @@
-"""What stands between a call and the wire: ban clocks and breakers, fed by what came back."""
+"""What stands between a call and the wire: ban clocks and breakers, fed by what came back.
+
+Evidence flows down and never sideways: a host that cannot be dialled counts against all its planes,
+a plane that fails counts against itself alone, and what is our own fault against no venue.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
 from typing import Final
 
 from outlast.client.events import BanBegan, BreakerChanged, EventBus
 from outlast.client.journal import Journal
 from outlast.client.logs import logger
-from outlast.core.bans import BINANCE_IP_BAN, FIREWALL_BLOCK, BanClock
-from outlast.core.breaker import ORDERS, READS, Breaker, Permit, Result
+from outlast.core.bans import (
+    BINANCE_IP_BAN,
+    DIAL_REFUSED,
+    FIREWALL_BLOCK,
+    KRAKEN_LOCKOUT,
+    LIMIT_HIT,
+    BanClock,
+    DefaultBan,
+)
+from outlast.core.breaker import (
+    COMPONENT_DEGRADED,
+    COMPONENT_DOWN,
+    ORDERS,
+    READS,
+    SLOW_CALL,
+    STREAM_SILENT,
+    USER_STREAM_LOST,
+    Breaker,
+    BreakerState,
+    Permit,
+    Result,
+)
+from outlast.core.latency import UsualLatency
+from outlast.core.own_health import OwnHealth
 from outlast.core.server_time import ServerClock
 from outlast.errors import Failure, Layer, Outcome, Remedy, Scope
 from outlast.model import Plane
-from outlast.wire import Auth, Clock, Lane, WireRequest
+from outlast.wire import Auth, Clock, Counter, FaultKind, Lane, WireRequest
 
 __all__ = ["Guard", "failure_facts", "local_failure"]
 
@@ -22,6 +50,14 @@ RAW_CLIP_BYTES: Final = 2_048
 """How much of a body the journal keeps: an error body is short, and a page of HTML is no news."""
 
 _FORBIDDEN: Final = 403
+_CLOCK_UNMEASURED_S: Final = 1.0
+
+_OWN_KINDS: Final = frozenset(kind.value for kind in FaultKind if kind.is_ours)
+_OWN_NETWORK: Final = frozenset({FaultKind.NAME_UNRESOLVED.value, FaultKind.NO_ROUTE.value})
+_UNDIALLED: Final = frozenset({FaultKind.CONNECT_FAILED.value, FaultKind.CONNECT_TIMEOUT.value})
+"""The host did not take the connection: whatever it would have been for would have failed."""
+_HOST_PLANES: Final = (Plane.MARKET_DATA, Plane.TRADING, Plane.ACCOUNT)
+"""The planes behind one host; the status page has its own."""
 
 
 def local_failure(
@@ -71,7 +107,9 @@ class Guard:
         journal: Journal,
         events: EventBus,
         rng: random.Random,
+        counters: Sequence[Counter] = (),
     ) -> None:
+        """`counters` tells which of the venue's limits the address shares and which the account."""
         self._clock = clock
         self._server_clock = server_clock
         self._journal = journal
@@ -83,37 +121,61 @@ class Guard:
         self.breakers = {
             plane: Breaker(ORDERS if plane is Plane.TRADING else READS, rng) for plane in Plane
         }
+        self.own = OwnHealth()
+        """The domain "self"."""
+        # Together, since looking up an enum is what a call would pay for most.
+        self._fed = {plane: (breaker, UsualLatency()) for plane, breaker in self.breakers.items()}
+        self._undialled = 0
+        """Dials in a row that the host did not take; what its planes were charged for them."""
+        self._ip_counters = frozenset(c.name for c in counters if c.scope is Scope.IP)
+        self._symbol_counters = frozenset(c.name for c in counters if c.per_symbol)
+
+    # Before a call.
 
     def held(self, request: WireRequest, now: float) -> Failure | None:
         """Why `request` must not leave now because of a ban; None when it may. Takes nothing."""
-        for scope in _ban_scopes(request):
-            free_at = self._bans.free_at(scope, now, safety=request.lane is Lane.SAFETY)
-            if free_at is not None:
-                return local_failure(
-                    "banned",
-                    f"the venue asked us to wait ({self._bans.reason(scope)}); nothing leaves",
-                    remedy=Remedy.WAIT_BAN,
-                    retry_after_s=max(0.0, free_at - now),
-                )
-        return None
+        if self._bans.is_clear:
+            return None
+        return self._banned(self._scopes(request), now, safety=request.lane is Lane.SAFETY)
 
     def permit(self, request: WireRequest, now: float) -> Permit | Failure:
         """Leave for one attempt, from the ban clock and from the breaker of the request's plane."""
         held = self.held(request, now)
         if held is not None:
             return held
+        safety = request.lane is Lane.SAFETY
         breaker = self.breakers[request.plane]
-        permit = breaker.admit(now, safety=request.lane is Lane.SAFETY)
-        if permit is not None:
-            self._bans.admit_all(_ban_scopes(request), now, safety=request.lane is Lane.SAFETY)
-            return permit
-        retry_at = breaker.retry_at(now)
-        return local_failure(
-            "breaker_open",
-            f"{request.plane.value} is being left alone after repeated failures",
-            remedy=Remedy.RETRY,
-            retry_after_s=None if retry_at is None else max(0.0, retry_at - now),
-        )
+        permit = breaker.admit(now, safety=safety)
+        if permit is None:
+            retry_at = breaker.retry_at(now)
+            return local_failure(
+                "breaker_open",
+                f"{request.plane.value} is being left alone after repeated failures",
+                remedy=Remedy.RETRY,
+                retry_after_s=None if retry_at is None else max(0.0, retry_at - now),
+            )
+        if not (safety or self.own.admit(now)):
+            breaker.record(permit, Result.NEUTRAL, now)
+            free_at = self.own.retry_at()
+            assert free_at is not None
+            return local_failure(
+                "own_network_down",
+                f"this machine reaches nobody ({self.own.reason}); the venue is not to blame",
+                remedy=Remedy.RETRY,
+                retry_after_s=max(0.0, free_at - now),
+            )
+        if not self._bans.is_clear:
+            self._bans.admit_all(self._scopes(request), now, safety=safety)
+        return permit
+
+    def held_probe(self, request: WireRequest, now: float) -> Failure | None:
+        """As `held`, for a probe, which asks no breaker; it takes the first place after a ban."""
+        held = self.held(request, now)
+        if held is None and not self._bans.is_clear:
+            self._bans.admit_all(self._scopes(request), now)
+        return held
+
+    # After it.
 
     def feed(
         self,
@@ -128,64 +190,264 @@ class Guard:
         A probe has no permit: its sender reports it to the breaker by itself.
         """
         now = self._clock.now()
-        breaker = self.breakers[request.plane]
+        plane = request.plane
+        breaker, usual = self._fed[plane]
         before = breaker.state
         if permit is not None:
-            breaker.record(permit, _result(failure), now)
+            breaker.record(permit, self._result(failure, sent_at), now)
+            if failure is None and usual.is_slow(now - sent_at):
+                if not permit.safety and not self.own.was_stalled(since=sent_at):
+                    breaker.add_evidence(SLOW_CALL, now)
+            elif failure is not None:
+                self.probe_wanted.set()
+        if breaker.measured_state is not BreakerState.CLOSED:
             self.probe_wanted.set()
+        if failure is not None or self._undialled or self.own.is_troubled:
+            self._feed_down(plane, failure, now)
         if failure is not None and failure.remedy is Remedy.WAIT_BAN:
-            self._ban(failure, now)
-        else:
+            self._ban(request, failure, now)
+        elif not self._bans.is_clear:
             answered = failure is None or failure.layer in (Layer.VENUE, Layer.BUSINESS)
-            for scope in _ban_scopes(request):
+            for scope in self._scopes(request):
                 self._bans.probe_result(scope, ok=answered, sent_at=sent_at, now=now)
         if breaker.state is not before:
-            self.announce(request.plane)
+            self.announce(plane, moved_by=permit)
 
-    def announce(self, plane: Plane) -> None:
-        """Tell journal, log and listeners that a breaker has changed."""
+    def never_sent(self, request: WireRequest, permit: Permit | None) -> None:
+        """A permit comes back unused, or with an attempt of which nobody will ever know more."""
+        if permit is not None:
+            self.breakers[request.plane].record(permit, Result.NEUTRAL, self._clock.now())
+
+    def announce(self, plane: Plane, *, moved_by: Permit | None = None) -> None:
+        """Tell journal, log and listeners that a breaker has changed; by a probe without permit."""
         breaker = self.breakers[plane]
         now = self._clock.now()
         retry_at = breaker.retry_at(now)
         wall = None if retry_at is None else self._clock.wall() + retry_at - now
         state = breaker.state.value
         self._log.warning("outlast.breaker_changed", plane=plane.value, state=state, retry_at=wall)
-        self._journal.note("breaker.changed", plane=plane.value, state=state, retry_at=wall)
+        self._journal.note(
+            "breaker.changed",
+            plane=plane.value,
+            state=state,
+            retry_at=wall,
+            era=breaker.era,
+            moved_by=None if moved_by is None else moved_by.era,
+        )
         self._events.publish(BreakerChanged(plane=plane, state=state, retry_at=wall))
 
-    def banned_until(self) -> float | None:
-        """Monotonic end of a ban of our address; None when there is none."""
-        return self._bans.free_at("ip", self._clock.now())
+    # Evidence that is no call of ours. Each is told once per event, not once per poll.
 
-    def _ban(self, failure: Failure, now: float) -> None:
-        scope = "account" if failure.scope is Scope.ACCOUNT else "ip"
-        wall_now = self._clock.wall()
+    def stream_silent(self, plane: Plane = Plane.MARKET_DATA) -> None:
+        """A market stream has said nothing for more than three times its usual gap."""
+        self._add(plane, STREAM_SILENT)
+
+    def user_stream_lost(self) -> None:
+        """The stream that tells of our orders and balances is gone."""
+        self._add(Plane.ACCOUNT, USER_STREAM_LOST)
+        self._add(Plane.TRADING, USER_STREAM_LOST)
+
+    def component_down(self, planes: Iterable[Plane]) -> None:
+        """The status page shows a major outage of what carries these planes."""
+        for plane in planes:
+            self._add(plane, COMPONENT_DOWN)
+
+    def component_degraded(self, planes: Iterable[Plane]) -> None:
+        for plane in planes:
+            self._add(plane, COMPONENT_DEGRADED)
+
+    def _add(self, plane: Plane, weight: float) -> None:
+        def change(breaker: Breaker) -> None:
+            breaker.add_evidence(weight, self._clock.now())
+
+        self._change(plane, change)
+
+    # The operator.
+
+    def force_open(self, plane: Plane) -> None:
+        """Let nothing of a plane pass but SAFETY, until `auto`."""
+        self._force(plane, "open", Breaker.force_open)
+
+    def force_closed(self, plane: Plane) -> None:
+        """Let everything pass. What the evidence says meanwhile is `Breaker.measured_state`."""
+        self._force(plane, "closed", Breaker.force_closed)
+
+    def auto(self, plane: Plane) -> None:
+        """Let the evidence decide again."""
+        self._force(plane, "auto", Breaker.auto)
+
+    def shadow(self) -> None:
+        """Every breaker measures and none holds anything, to watch it before trusting it."""
+        for plane in Plane:
+            self.force_closed(plane)
+
+    def _force(self, plane: Plane, to: str, change: Callable[[Breaker], None]) -> None:
+        self._journal.note("breaker.forced", plane=plane.value, to=to)
+        self._change(plane, change)
+
+    def _change(self, plane: Plane, change: Callable[[Breaker], None]) -> None:
+        breaker = self.breakers[plane]
+        before = breaker.state
+        change(breaker)
+        self.probe_wanted.set()
+        if breaker.state is not before:
+            self.announce(plane)
+
+    # Bans.
+
+    def banned_until(self) -> float | None:
+        """Monotonic end of a ban that holds everything; None when there is none."""
+        now = self._clock.now()
+        ends = [self._bans.free_at(scope, now) for scope in ("ip", "venue", "key")]
+        return max((end for end in ends if end is not None), default=None)
+
+    def held_dial(self, now: float) -> Failure | None:
+        """Why no WebSocket may be dialled now; None when one may: report it to `dialled`."""
+        if self._bans.is_clear:
+            return None
+        scopes = ("ip", "venue", "dials")
+        held = self._banned(scopes, now, safety=False)
+        if held is None:
+            self._bans.admit_all(scopes, now)
+        return held
+
+    def dialled(
+        self, *, sent_at: float, refused: str | None = None, retry_after_s: float | None = None
+    ) -> None:
+        """What became of a dial: taken, or `refused` by 429, 418 or 403, which bans further ones.
+
+        A dial that failed otherwise says nothing about bans and is not reported.
+        """
+        now = self._clock.now()
+        if refused is None:
+            for scope in ("ip", "venue", "dials"):
+                self._bans.probe_result(scope, ok=True, sent_at=sent_at, now=now)
+            return
+        failure = Failure(
+            layer=Layer.VENUE,
+            kind="dial_refused",
+            outcome=Outcome.REFUSED,
+            remedy=Remedy.WAIT_BAN,
+            scope=Scope.IP,
+            message=refused,
+            retry_after_s=retry_after_s,
+        )
+        until = None if retry_after_s is None else now + retry_after_s
+        self._begin_bans(("dials",), failure, until, DIAL_REFUSED, now)
+
+    def _banned(self, scopes: Iterable[str], now: float, *, safety: bool) -> Failure | None:
+        for scope in scopes:
+            free_at = self._bans.free_at(scope, now, safety=safety)
+            if free_at is not None:
+                return local_failure(
+                    "banned",
+                    f"the venue asked us to wait ({self._bans.reason(scope)}); nothing leaves",
+                    remedy=Remedy.WAIT_BAN,
+                    retry_after_s=max(0.0, free_at - now),
+                )
+        return None
+
+    def _scopes(self, request: WireRequest) -> list[str]:
+        """Whose bans hold this request: address, venue, key, and the account's counters."""
+        scopes = ["ip", "venue"]
+        if request.auth is Auth.SIGNED:
+            scopes.append("key")
+        return [*scopes, *self._counters_of(request), *self._symbols_of(request)]
+
+    def _counters_of(self, request: WireRequest) -> list[str]:
+        """The account's, by name. A full counter of orders does not stop what it does not count."""
+        return [c.counter for c in request.costs if c.counter not in self._ip_counters]
+
+    def _symbols_of(self, request: WireRequest) -> list[str]:
+        """Those that are kept per symbol, with the symbol of this request."""
+        return [
+            f"{cost.counter} {request.symbol}"
+            for cost in request.costs
+            if cost.counter in self._symbol_counters
+        ]
+
+    def _ban(self, request: WireRequest, failure: Failure, now: float) -> None:
         until: float | None = None
         if failure.retry_after_s is not None:
             until = now + failure.retry_after_s
         if failure.banned_until_ms is not None:
-            server_now_ms = self._server_clock.server_ms(wall_now * 1000)
-            ends = now + (failure.banned_until_ms - server_now_ms) / 1000
+            wall_ms = self._clock.wall() * 1000
+            ends = now + (failure.banned_until_ms - self._server_clock.server_ms(wall_ms)) / 1000
+            # The instant is the venue's; being early by the error of our clock is being early.
+            error_s = self._server_clock.uncertainty_ms(now) / 1000
+            ends += error_s if isfinite(error_s) else _CLOCK_UNMEASURED_S
             until = ends if until is None else max(until, ends)
-        default = FIREWALL_BLOCK if failure.http_status == _FORBIDDEN else BINANCE_IP_BAN
+        scopes, default = self._reach(request, failure)
+        self._begin_bans(scopes, failure, until, default, now)
+
+    def _reach(self, request: WireRequest, failure: Failure) -> tuple[Sequence[str], DefaultBan]:
+        """What a ban stops, and how long it lasts where the venue does not say."""
+        match failure.scope:
+            case Scope.KEY:
+                return ("key",), KRAKEN_LOCKOUT
+            case Scope.ACCOUNT:
+                return self._counters_of(request) or ("key",), LIMIT_HIT
+            case Scope.SYMBOL:
+                scopes = self._symbols_of(request) or self._counters_of(request)
+                return scopes or ("key",), LIMIT_HIT
+            case Scope.PRODUCT | Scope.PLANE | Scope.HOST:
+                return ("venue",), LIMIT_HIT
+            case _:
+                is_waf = failure.http_status == _FORBIDDEN
+                return ("ip",), FIREWALL_BLOCK if is_waf else BINANCE_IP_BAN
+
+    def _begin_bans(
+        self,
+        scopes: Sequence[str],
+        failure: Failure,
+        until: float | None,
+        default: DefaultBan,
+        now: float,
+    ) -> None:
         reason = failure.describe()
-        ends_at = self._bans.ban(scope, until=until, now=now, reason=reason, default=default)
-        until = wall_now + ends_at - now
-        self._log.error("outlast.ban_began", scope=scope, until=until, reason=reason)
         facts = failure_facts(failure)
-        self._journal.note("ban.began", scope=scope, until=until, failure=facts)
-        self._events.publish(BanBegan(scope=scope, until=until, failure=failure))
+        for scope in scopes:
+            ends_at = self._bans.ban(scope, until=until, now=now, reason=reason, default=default)
+            wall = self._clock.wall() + ends_at - now
+            self._log.error("outlast.ban_began", scope=scope, until=wall, reason=reason)
+            self._journal.note("ban.began", scope=scope, until=wall, failure=facts)
+            self._events.publish(BanBegan(scope=scope, until=wall, failure=failure))
 
+    # Inside.
 
-def _result(failure: Failure | None) -> Result:
-    if failure is None:
-        return Result.OK
-    if failure.remedy is Remedy.WAIT_BAN or failure.scope is Scope.SELF:
-        return Result.NEUTRAL
-    return Result.FAILED if failure.infrastructure else Result.NEUTRAL
+    def _result(self, failure: Failure | None, sent_at: float) -> Result:
+        if failure is None:
+            return Result.OK
+        if failure.remedy is Remedy.WAIT_BAN or failure.scope is Scope.SELF:
+            return Result.NEUTRAL
+        if failure.layer is Layer.TRANSPORT and (
+            failure.kind in _OWN_KINDS or self.own.was_stalled(since=sent_at)
+        ):
+            return Result.NEUTRAL  # Timeouts of a loop that stood still are its own.
+        return Result.FAILED if failure.infrastructure else Result.NEUTRAL
 
+    def _feed_down(self, plane: Plane, failure: Failure | None, now: float) -> None:
+        """What one attempt says about this machine and about the host behind all planes."""
+        if failure is not None and failure.kind in _OWN_KINDS:
+            if failure.kind in _OWN_NETWORK:
+                self.own.fault(now, failure.describe())
+            return
+        if failure is not None and failure.outcome is Outcome.NOT_SENT:
+            if failure.kind in _UNDIALLED:
+                self._undialled += 1
+                self._feed_siblings(plane, 1)
+            if failure.kind == FaultKind.CONNECT_FAILED.value:
+                self.own.reached()  # somebody out there said no
+            return
+        self.own.reached()
+        if self._undialled and (failure is None or failure.layer is not Layer.TRANSPORT):
+            # The host answers: what its planes were charged for not being dialled is taken back.
+            undialled, self._undialled = self._undialled, 0
+            self._feed_siblings(plane, -undialled)
 
-def _ban_scopes(request: WireRequest) -> tuple[str, ...]:
-    """Whose bans hold this request: the address's for all, the account's for what it counts."""
-    counts_for_account = request.is_write and request.auth is Auth.SIGNED
-    return ("ip", "account") if counts_for_account and not request.safe_to_repeat else ("ip",)
+    def _feed_siblings(self, plane: Plane, failures: int) -> None:
+        if plane not in _HOST_PLANES:
+            return
+        for other in _HOST_PLANES:
+            if other is not plane:
+                self._add(other, failures * self.breakers[other].settings.failure_weight)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar, overload
+from math import inf
+from typing import Final, TypeVar, overload
 
 from outlast.client.calls import CallDesk
 from outlast.errors import Failure, ReadFailed, UnknownInstrument
@@ -16,14 +17,20 @@ __all__ = ["Instruments"]
 _T = TypeVar("_T")
 
 
+REREAD_AFTER_S: Final = 30.0
+"""A bot that asks for a closed symbol in a loop must not read the whole list each time."""
+
+
 class Instruments(Mapping[str, Instrument]):
     """The venue's instruments by unified symbol; `BTCUSDT` finds `BTC/USDT:USDT` too."""
 
     def __init__(self, codec: VenueCodec, calls: CallDesk) -> None:
         self._codec = codec
         self._calls = calls
+        self._read_at = -inf
         self._by_symbol: dict[str, Instrument] = {}
         self._by_venue_symbol: dict[str, Instrument] = {}
+        self._by_alias: dict[str, Instrument] = {}
 
     async def load(self) -> Sequence[Counter]:
         """Read the list from the venue; instruments that it no longer names stay known.
@@ -48,11 +55,30 @@ class Instruments(Mapping[str, Instrument]):
                 venue=self._codec.VENUE,
                 failure=listed,
             )
+        self._read_at = self._calls.now()
         for instrument in listed:
             self._by_symbol[instrument.symbol] = instrument
             self._by_venue_symbol[instrument.venue_symbol] = instrument
+            for alias in instrument.aliases:
+                self._by_alias[alias] = instrument
         # A list without its limits is still a list: the documented ones stay in force.
         return [] if isinstance(limits, Failure) else limits
+
+    async def listed_now(self, symbol: str) -> Instrument:
+        """As `[symbol]`; the list is read again where it says that the symbol does not trade.
+
+        What was closed when the session began must not stay closed for it. Where the list cannot be
+        read, what is known stands.
+        """
+        known = self[symbol]
+        if known.is_tradable or self._calls.now() - self._read_at < REREAD_AFTER_S:
+            return known
+        self._read_at = self._calls.now()
+        try:
+            await self.load()
+        except ReadFailed:
+            return known
+        return self[symbol]
 
     @property
     def by_venue_symbol(self) -> Mapping[str, Instrument]:
@@ -85,7 +111,12 @@ class Instruments(Mapping[str, Instrument]):
         return self._find(symbol) or default
 
     def _find(self, symbol: str) -> Instrument | None:
-        return self._by_symbol.get(symbol) or self._by_venue_symbol.get(symbol.upper())
+        name = symbol.upper()
+        return (
+            self._by_symbol.get(symbol)
+            or self._by_venue_symbol.get(name)
+            or self._by_alias.get(name)
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_symbol)

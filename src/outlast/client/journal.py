@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from outlast.client.logs import logger
-from outlast.core.ids import ClientOrderIds, new_prefix
+from outlast.core.ids import ClientOrderIds, new_prefix, new_uuid_prefix
 from outlast.core.journal import Chain, decode_fields
 from outlast.errors import ConfigurationError, JournalUnavailable
 from outlast.model import Execution, Order
@@ -31,6 +31,8 @@ class History:
     venue: str | None = None
     orders: dict[str, Order] = field(default_factory=dict)
     executions: list[Execution] = field(default_factory=list)
+    nonce_floor: int = 0
+    """Every nonce that was used is at or below it."""
 
 
 def read_history(store: RecordStore) -> History:
@@ -58,6 +60,8 @@ def _fold(history: History, kind: str, fields: dict[str, Any]) -> None:
     elif kind in ("order.intent", "order.changed"):
         order = msgspec.convert(fields["order"], Order)
         history.orders[order.client_order_id] = order
+    elif kind == "nonce.reserved":
+        history.nonce_floor = max(history.nonce_floor, fields["floor"])
     elif kind == "execution":
         history.executions.append(msgspec.convert(fields["execution"], Execution))
 
@@ -65,7 +69,15 @@ def _fold(history: History, kind: str, fields: dict[str, Any]) -> None:
 class Journal:
     """Everything that is decided, sent, answered and changed, in order, without secrets."""
 
-    def __init__(self, store: RecordStore, *, venue: str, clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self,
+        store: RecordStore,
+        *,
+        venue: str,
+        clock: Clock,
+        rng: random.Random,
+        uuid_ids: bool = False,
+    ) -> None:
         """Raises ConfigurationError when the store belongs to another venue or cannot be read."""
         self._store = store
         self._clock = clock
@@ -80,7 +92,7 @@ class Journal:
             )
         prefix = self.history.prefix
         if prefix is None:
-            prefix = new_prefix(rng)
+            prefix = new_uuid_prefix(rng) if uuid_ids else new_prefix(rng)
             self.append("journal.opened", {"prefix": prefix, "venue": venue})
         self.ids = ClientOrderIds(prefix)
         for client_order_id in self.history.orders:

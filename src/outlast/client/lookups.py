@@ -8,14 +8,17 @@ from outlast.client.bookkeeping import OrderBookkeeper
 from outlast.client.calls import CallDesk
 from outlast.client.instruments import Instruments
 from outlast.errors import Failure
-from outlast.model import Instrument, Order
-from outlast.wire import VenueCodec
+from outlast.model import Execution, Instrument, Order, OrderReport
+from outlast.wire import VenueCodec, WireRequest
 
 __all__ = ["CLOCKS_DIFFER_MS", "Lookups"]
 
 CLOCKS_DIFFER_MS: Final = 60_000
 """An order of the same id that is older than our intent by more than this is another one; and this
 far back we look for fills. Clocks that are compared here differ by less."""
+
+PAGE_WITHIN_S: Final = 30.0
+"""For one page of a history. At Kraken's lowest tier each costs 12 s of the counter's decay."""
 
 
 class Lookups:
@@ -32,21 +35,49 @@ class Lookups:
         self._instruments = instruments
 
     async def order(self, order: Order, instrument: Instrument) -> bool | Failure:
-        """Ask for one order by its id. True: the venue has none. False: it was found and booked."""
-        request = self._codec.query_order(
+        """Ask for one order by its id. True: the venue has none. False: it was found and booked.
+
+        Where the venue lists those that have ended apart, they are asked for second: an order that
+        ends between the two questions is in the second answer.
+        """
+        since_ms = self._calls.server_ms_at(order.created_at) - CLOCKS_DIFFER_MS
+        request = self._query(order, instrument)
+        absent = await self._ask(request, instrument, since_ms)
+        if absent is True and order.venue_order_id is None:
+            closed = self._codec.query_closed_order(
+                instrument, order.client_order_id, since_ms=since_ms
+            )
+            if closed is not None:
+                return await self._ask(closed, instrument, since_ms)
+        return absent
+
+    def has_headroom(self, order: Order, instrument: Instrument) -> bool:
+        """True while the limits would be left in part unused if nobody asked for `order`."""
+        return self._calls.has_headroom(self._query(order, instrument).costs)
+
+    def _query(self, order: Order, instrument: Instrument) -> WireRequest:
+        """By the venue's id where only that finds what has ended, too."""
+        if order.venue_order_id is not None and not self._codec.TRAITS.tells_state:
+            return self._codec.query_order(instrument, venue_order_id=order.venue_order_id)
+        return self._codec.query_order(
             instrument,
             client_order_id=order.client_order_id,
             conditional=order.order_type.is_conditional,
         )
+
+    async def _ask(
+        self, request: WireRequest, instrument: Instrument, since_ms: int
+    ) -> bool | Failure:
         reply = await self._calls.call(request)
+        report: OrderReport | Failure
         if isinstance(reply, Failure):
-            return True if reply.kind == "order_not_found" else reply
-        report = self._codec.read_order(request, reply, instrument)
+            report = reply
+        else:
+            report = self._codec.read_order(request, reply, instrument)
         if isinstance(report, Failure):
-            return report
-        intended_ms = self._calls.server_ms_at(order.created_at)
-        if report.created_ms is not None and report.created_ms < intended_ms - CLOCKS_DIFFER_MS:
-            return True
+            return True if report.kind == "order_not_found" else report
+        if report.created_ms is not None and report.created_ms < since_ms:
+            return True  # an older namesake
         self._orders.report(report)
         return False
 
@@ -79,21 +110,29 @@ class Lookups:
         A fill of an order that we cannot name may be a fill of an unknown one, so the venue is
         asked whose it is.
         """
-        request = self._codec.query_executions(instrument, since_ms=since_ms)
-        reply = await self._calls.call(request)
-        if isinstance(reply, Failure):
-            return reply
-        executions = self._codec.read_executions(request, reply, self._instruments.by_venue_symbol)
-        if isinstance(executions, Failure):
-            return executions
-        for execution in executions:
-            if self._orders.book(execution):
-                continue
-            failure = await self._adopt(instrument, execution.venue_order_id)
-            if failure is not None:
-                return failure
-            self._orders.book(execution)
+        page: WireRequest | None = self._codec.query_executions(instrument, since_ms=since_ms)
+        while page is not None:
+            deadline = self._calls.now() + PAGE_WITHIN_S
+            reply = await self._calls.call(page, deadline=deadline)
+            if isinstance(reply, Failure):
+                return reply
+            executions = self._codec.read_executions(page, reply, self._instruments.by_venue_symbol)
+            if isinstance(executions, Failure):
+                return executions
+            for execution in executions:
+                failure = await self._book(execution, instrument)
+                if failure is not None:
+                    return failure
+            page = self._codec.next_page(page, reply, now_ms=self._calls.server_now_ms())
         return None
+
+    async def _book(self, execution: Execution, instrument: Instrument) -> Failure | None:
+        if self._orders.book(execution):
+            return None
+        failure = await self._adopt(instrument, execution.venue_order_id)
+        if failure is None:
+            self._orders.book(execution)
+        return failure
 
     async def _adopt(self, instrument: Instrument, venue_order_id: str) -> Failure | None:
         """Learn an order that we only know by the venue's own id."""

@@ -28,12 +28,29 @@ from outlast.errors import (
     TradingHalted,
     UnknownOrder,
 )
-from outlast.model import Instrument, Order, OrderRequest, OrderStatus
+from outlast.model import (
+    Instrument,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+)
 from outlast.wire import Clock, VenueCodec, WireReply, WireRequest
 
 __all__ = ["CancelReport", "OrderDesk", "Submitted"]
 
 _UNSETTLED: Final = (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED, OrderStatus.INITIALIZED)
+_ENDED_LIVE: Final = (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED)
+"""How an order ends that had been live."""
+
+_TAKEN: Final = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
+_RESTING: Final = (TimeInForce.GTC, TimeInForce.GTD)
+
+LOOK_FIRST_S: Final = 0.5
+LOOK_WITHIN_S: Final = 5.0
+"""How long an answer that tells no state is looked into. "A just-placed order may be absent
+briefly" (Kraken SDK guide, placing orders); longer than that the polls are for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +104,7 @@ class OrderDesk:
 
     async def submit(self, request: OrderRequest, *, deadline_s: float | None = None) -> Order:
         """See `Session.submit`."""
-        request, instrument = self._checked(request)
+        request, instrument = await self._checked(request)
         if not request.reduce_only and (why := self._hold(request.symbol)) is not None:
             raise TradingHalted(
                 f"new risk on {request.symbol} is held: {why}; reduce-only orders and cancels pass",
@@ -120,7 +137,7 @@ class OrderDesk:
             request, instrument, client_order_id, now_ms=self._calls.server_now_ms()
         )
         try:
-            order, evidence_id = self._orders.intend(client_order_id, request)
+            _, evidence_id = self._orders.intend(client_order_id, request)
         except ValueError as error:
             raise InvalidOrder(
                 str(error), field="client_order_id", venue=self._codec.VENUE
@@ -129,7 +146,7 @@ class OrderDesk:
         if deadline_s is None:
             deadline_s = self._settings.submit_deadline_s or policy.deadline_s
         deadline = self._clock.now() + deadline_s
-        order = self._orders.apply(client_order_id, OrderEvent.SENT)
+        self._orders.apply(client_order_id, OrderEvent.SENT)
         try:
             result = await self._calls.call(
                 wire,
@@ -152,8 +169,9 @@ class OrderDesk:
         is_unknown = failure is not None and failure.outcome is Outcome.UNKNOWN
         if is_unknown and await self._settled(client_order_id, deadline):
             failure = self._failure_after_settling(client_order_id, failure)
-        order = self._known(client_order_id)
-        return Submitted(order, failure, evidence_id)
+        if failure is None and not self._codec.TRAITS.tells_state:
+            await self._look_after(client_order_id, instrument, deadline)
+        return Submitted(self._known(client_order_id), failure, evidence_id)
 
     async def settle(self, client_order_id: str, *, timeout_s: float | None = None) -> Order:
         """See `Session.settle`."""
@@ -183,7 +201,10 @@ class OrderDesk:
             result = report
         if result.kind == "unknown_order" or result.outcome is Outcome.UNKNOWN:
             # Filled, cancelled before, never placed, or not visible yet: only the venue can tell.
-            found = await self._lookups.order(order, instrument)
+            found = await self._lookups.order(self._known(client_order_id), instrument)
+            if result.kind == "canceled_without_details":
+                until = self._clock.now() + LOOK_WITHIN_S
+                await self._look_until_final(client_order_id, instrument, until)
             if found is False and self._known(client_order_id).status.is_final:
                 return self._known(client_order_id)
             if found is True:
@@ -219,6 +240,22 @@ class OrderDesk:
                 raise result
         return CancelReport(tuple(canceled), tuple(otherwise), tuple(failed))
 
+    def order_changed(self, order: Order, before: Order | None) -> None:
+        """A fill or an end changes the position, or what rests against it: ask again freely."""
+        filled_before = 0 if before is None else before.filled_qty
+        was = None if before is None else before.status
+        has_ended = order.status in _ENDED_LIVE and order.status is not was
+        if order.filled_qty != filled_before or has_ended:
+            self._refusals.reset(order.symbol)
+
+    def position_changed(self, symbol: str) -> None:
+        """The venue shows another position: what it refused for the old one may be taken now."""
+        self._refusals.reset(symbol)
+
+    def mode_changed(self) -> None:
+        """The account's or the venue's mode has changed: no refusal of before stands."""
+        self._refusals.reset_all()
+
     def resume(self, order: Order) -> None:
         """After a restart: find out what became of an order that the journal leaves open."""
         if order.status in _UNSETTLED:
@@ -226,13 +263,51 @@ class OrderDesk:
 
     # Inside.
 
-    def _checked(self, request: OrderRequest) -> tuple[OrderRequest, Instrument]:
-        instrument = self._instruments[request.symbol]
+    async def _checked(self, request: OrderRequest) -> tuple[OrderRequest, Instrument]:
+        instrument = await self._instruments.listed_now(request.symbol)
         request = replace(request, symbol=instrument.symbol)
         problem = find_problem(request, instrument, reference=None)
         if problem is not None:
             raise InvalidOrder(problem.message, field=problem.field, venue=self._codec.VENUE)
         return request, instrument
+
+    async def _look_after(
+        self, client_order_id: str, instrument: Instrument, deadline: float
+    ) -> None:
+        """Ask what became of an order whose acceptance tells no more than that it was taken.
+
+        One that can rest is asked for once, and only while the limits have room: its end comes by
+        the polls as well.
+        """
+        order = self._known(client_order_id)
+        if order.status.is_final or order.status not in _TAKEN:
+            return
+        can_rest = order.order_type is not OrderType.MARKET and order.time_in_force in _RESTING
+        until = min(deadline, self._clock.now() + LOOK_WITHIN_S)
+        if not can_rest:
+            await self._look_until_final(client_order_id, instrument, until)
+        elif self._lookups.has_headroom(order, instrument):
+            await self._look_once(client_order_id, instrument, until)
+
+    async def _look_until_final(
+        self, client_order_id: str, instrument: Instrument, until: float
+    ) -> None:
+        """Ask, at growing distances, until the order has ended or `until` (monotonic)."""
+        pause_s = LOOK_FIRST_S
+        while not self._known(client_order_id).status.is_final and self._clock.now() < until:
+            await self._look_once(client_order_id, instrument, until)
+            if self._known(client_order_id).status.is_final:
+                return
+            await self._clock.sleep(max(0.0, min(pause_s, until - self._clock.now())))
+            pause_s *= 2
+
+    async def _look_once(self, client_order_id: str, instrument: Instrument, until: float) -> None:
+        """Ask once; what cannot be had before `until` is left to the polls."""
+        try:
+            async with asyncio.timeout(max(0.0, until - self._clock.now())):
+                await self._lookups.order(self._known(client_order_id), instrument)
+        except TimeoutError:
+            return
 
     def _ask_refusals(self, request: OrderRequest) -> None:
         now = self._clock.now()

@@ -6,6 +6,7 @@ from outlast.errors import (
     AuthenticationFailed,
     BannedByVenue,
     BreakerOpen,
+    BudgetSpent,
     ConnectFailed,
     DeadlinePassed,
     Failure,
@@ -33,6 +34,9 @@ _NOT_SENT: dict[str, type[NotSent]] = {
     "breaker_open": BreakerOpen,
     "limiter_full": LimiterFull,
     "deadline_passed": DeadlinePassed,
+    "own_network_down": ConnectFailed,
+    "name_unresolved": ConnectFailed,
+    "no_route": ConnectFailed,
 }
 
 _REFUSED: dict[str, type[Refused]] = {
@@ -79,13 +83,14 @@ def order_error(
         )
     kind = _kind(failure)
     verb = "was not sent to" if failure.outcome is Outcome.NOT_SENT else "was refused by"
-    return kind(
+    error = kind(
         f"{doing} {verb} {venue}: {_explain(failure)}",
         venue=venue,
         retry_at=retry_at,
         evidence_id=evidence_id,
         failure=failure,
     )
+    return _for_budget(error, failure)
 
 
 def read_error(failure: Failure, *, venue: str, clock: Clock, what: str) -> OutlastError:
@@ -94,17 +99,32 @@ def read_error(failure: Failure, *, venue: str, clock: Clock, what: str) -> Outl
     kind: type[OutlastError] = _kind(failure)
     if kind is OrderRejected or failure.outcome is Outcome.UNKNOWN:
         kind = ReadFailed
-    return kind(
+    error = kind(
         f"{what} could not be read from {venue}: {_explain(failure)}",
         venue=venue,
         retry_at=retry_at,
         failure=failure,
     )
+    return _for_budget(error, failure)
+
+
+def _for_budget(error: OutlastError, failure: Failure) -> OutlastError:
+    """Where the retry budget ended the attempts, the error says so: itself or as its cause."""
+    if failure.budget_spent and not isinstance(error, BudgetSpent):
+        error.__cause__ = BudgetSpent(
+            "it could have been tried again, but the retry budget is spent",
+            venue=error.venue,
+            retry_at=error.retry_at,
+            failure=failure,
+        )
+    return error
 
 
 def _explain(failure: Failure) -> str:
     """What the venue said, and what a person can do about it where only a person can."""
     said = failure.describe()
+    if failure.budget_spent:
+        return f"{said.rstrip('.')}; the retry budget is spent, so it was not tried again"
     if failure.kind == "signature_invalid":
         return f"{said.rstrip('.')}; check secret: it does not belong to this key"
     if _REFUSED.get(failure.kind) is AuthenticationFailed:
@@ -114,6 +134,8 @@ def _explain(failure: Failure) -> str:
 
 def _kind(failure: Failure) -> type[NotSent | Refused]:
     if failure.outcome is Outcome.NOT_SENT:
+        if failure.budget_spent:
+            return BudgetSpent
         if failure.layer is Layer.TRANSPORT:
             return ConnectFailed
         return _NOT_SENT.get(failure.kind, NotSent)

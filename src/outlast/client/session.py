@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import TracebackType
@@ -17,6 +17,7 @@ from outlast.client.exits import CloseReport
 from outlast.client.logs import logger
 from outlast.client.orders import CancelReport
 from outlast.client.raising import read_error
+from outlast.client.settings import Settings
 from outlast.core.breaker import BreakerState
 from outlast.core.order_checks import quantize
 from outlast.errors import (
@@ -168,7 +169,7 @@ class Session:
         await rooms.calls.sync_clock()
         if not self._has_keys:
             return
-        for what in ("balances", "positions"):
+        for what in rooms.account.readable:
             failure = await rooms.account.refresh(what)
             if failure is None:
                 continue
@@ -291,6 +292,12 @@ class Session:
         Returns a report of every try, flat or not.
         """
         self._need_keys("close_position")
+        if not self._codec.PRODUCT.has_positions:
+            raise ConfigurationError(
+                f"{self.venue} has no positions to close; sell what is held with "
+                "submit(market(symbol, 'sell', qty=balances[...].free))",
+                venue=self.venue,
+            )
         slippage = None if max_slippage is None else money(max_slippage, field="max_slippage")
         if slippage is not None and not 0 < slippage < 1:
             raise ValueError(f"max_slippage is {slippage}; it is a share, above 0 and below 1")
@@ -301,11 +308,8 @@ class Session:
         self._need_keys("reconcile")
         rooms = self._open
         before = {order.client_order_id: order for order in rooms.book.ledger}
-        failures = [
-            await rooms.account.refresh("balances"),
-            await rooms.account.refresh("positions"),
-            await rooms.upkeep.poll_account(),
-        ]
+        failures = [await rooms.account.refresh(what) for what in rooms.account.readable]
+        failures.append(await rooms.upkeep.poll_account())
         shown = await rooms.lookups.all_open_orders()
         if isinstance(shown, Failure):
             failures.append(shown)
@@ -357,6 +361,27 @@ class Session:
     def events(self) -> AsyncGenerator[Event, None]:
         """Everything that happens from now on, in order. A slow reader loses the oldest."""
         return self._events.read()
+
+    # How it fares.
+
+    @property
+    def settings(self) -> Settings:
+        """What this session was made with."""
+        return self._settings
+
+    def backlog(self) -> Mapping[str, int]:
+        """How much is under way, by kind; after the end as well, when all of it should be 0.
+
+        `waiting` attempts for their turn in the limits, `in_flight` requests on the wire, `chores`
+        tasks in the background (one for each order that is being settled, and the polls).
+        """
+        if self._rooms is None:
+            return {"waiting": 0, "in_flight": 0, "chores": 0}
+        return {
+            "waiting": self._rooms.admission.waiting,
+            "in_flight": self._rooms.calls.in_flight,
+            "chores": len(self._background),
+        }
 
     def _why_held(self, symbol: str) -> str | None:
         rooms = self._open

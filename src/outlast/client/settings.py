@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from outlast.core.exits import ExitSettings
+from outlast.core.limiter import SlotSettings
 from outlast.core.settle import SettleSettings
 
 __all__ = ["Settings"]
@@ -18,12 +19,20 @@ class Settings:
     """How long the venue may take to begin with an order (Binance recvWindow, Kraken deadline).
     Small, because it bounds how long an unknown order can still appear."""
 
+    tier: str | None = None
+    """What the account is entitled to, where the venue grades its limits and no answer tells the
+    grade: at Kraken starter, intermediate or pro, by the account's verification. None: the lowest,
+    with which no limit is ever exceeded."""
+
     submit_deadline_s: float | None = None
     """How long `submit` waits for the outcome when its caller says nothing. None: as long as the
     kind of order is worth (new risk 10 s, reduce-only 25 s)."""
 
     settle: SettleSettings = field(default_factory=SettleSettings)
     exit: ExitSettings = field(default_factory=ExitSettings)
+
+    slots: SlotSettings = field(default_factory=SlotSettings)
+    """How many requests may be under way at a time, by what they are for."""
 
     account_poll_s: float = 60.0
     """How often balances, positions and open orders are read while no stream tells of them. Costs

@@ -64,8 +64,7 @@ class Upkeep:
         """Read balances, positions and what may have changed about orders; the first failure."""
         young_s = self._settings.account_poll_s / 2
         failures = [
-            await self._account.refresh("balances", age_max_s=young_s),
-            await self._account.refresh("positions", age_max_s=young_s),
+            await self._account.refresh(what, age_max_s=young_s) for what in self._account.readable
         ]
         symbols = {order.symbol for order in self._orders.ledger.open()}
         failures += [await self._poll_orders(symbol) for symbol in sorted(symbols)]
@@ -144,7 +143,11 @@ class Upkeep:
 
     def _probe_of(self, plane: Plane) -> WireRequest:
         """A private read speaks for the account; the front door alone would not."""
-        return self._codec.query_positions() if plane is Plane.ACCOUNT else self._codec.probe()
+        if plane is not Plane.ACCOUNT:
+            return self._codec.probe()
+        if self._codec.PRODUCT.has_positions:
+            return self._codec.query_positions()
+        return self._codec.query_balances()
 
     async def checkpoint_for_ever(self) -> None:
         while True:

@@ -10,8 +10,11 @@ from outlast.wire import VenueCodec
 
 __all__ = ["codec", "venues"]
 
-_MODULES: Final[Mapping[str, str]] = {"binance-um": "outlast.venues.binance_um"}
-_PLANNED: Final = ("binance-spot", "kraken-spot")
+_MODULES: Final[Mapping[str, str]] = {
+    "binance-spot": "outlast.venues.binance_spot",
+    "binance-um": "outlast.venues.binance_um",
+    "kraken-spot": "outlast.venues.kraken_spot",
+}
 
 
 def venues() -> tuple[str, ...]:
@@ -27,11 +30,6 @@ def codec(venue_id: str) -> VenueCodec:
     """
     name = _MODULES.get(venue_id)
     if name is None:
-        known = ", ".join(venues())
-        if venue_id in _PLANNED:
-            raise ValueError(
-                f"venue {venue_id!r} is planned but not built yet; available now: {known}"
-            )
-        raise ValueError(f"venue {venue_id!r} is unknown; available: {known}")
+        raise ValueError(f"venue {venue_id!r} is unknown; available: {', '.join(venues())}")
     # That each module is a VenueCodec is checked by mypy in tests/typing.
     return cast("VenueCodec", importlib.import_module(name))
