@@ -26,12 +26,19 @@ class Caller:
     def __init__(self, exchange: MockExchange) -> None:
         self.exchange = exchange
 
-    async def __call__(self, method: str, path: str, body=None, *, raw: bytes | None = None):
+    async def __call__(
+        self, method: str, path: str, body=None, *, raw: bytes | None = None, headers=None
+    ):
         """(status, JSON) of one call under `/_outlast/`."""
         path, _, query = f"/_outlast/{path}".partition("?")
         data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         message = HttpMessage(
-            method=method, target=path, path=path, query=query.encode(), body=data
+            method=method,
+            target=path,
+            path=path,
+            query=query.encode(),
+            body=data,
+            headers={name: [value] for name, value in (headers or {}).items()},
         )
         plan = await self.exchange._control(message)
         assert dict(plan.answer.headers)["content-type"] == "application/json"
@@ -325,6 +332,68 @@ def test_scenario_of_another_venue_names_what_is_served():
         assert "binance-um" in document["error"]["message"]
         assert (await call("PUT", "scenario", {"name": "no-such-thing"}))[0] == 400
         assert call.exchange.scenario.scenario == "under-test"
+
+    play(tell)
+
+
+STEERS = [
+    ("POST", "clock", {"advance": "1m"}),
+    ("POST", "faults", {"match": "time", "reply": "unknown"}),
+    ("DELETE", "faults/adhoc/1", None),
+    ("PUT", "scenario", {"name": "zero-balances"}),
+    ("POST", "accounts", None),
+    ("POST", "verdict", None),
+    ("POST", "reset", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("127.0.0.1:8901", "https://evil.example"),
+        ("127.0.0.1:8901", "http://evil.example:8901"),
+        ("127.0.0.1:8901", "http://127.0.0.1:9999"),  # another server of this machine
+        ("127.0.0.1:8901", "http://127.0.0.1"),
+        ("127.0.0.1:8901", "null"),  # a sandboxed frame, a file
+        ("127.0.0.1:8901", "http://127.0.0.1:8901@evil.example"),
+        ("evil.example:8901", "http://evil.example:8901"),  # a name that leads to this machine
+        ("", "http://127.0.0.1:8901"),
+    ],
+)
+def test_a_page_of_another_site_cannot_steer(host, origin):
+    """Its browser sends a plain POST without asking first; it is refused, and nothing happens."""
+
+    async def tell(call):
+        run, elapsed_s = call.exchange.run, call.exchange.run.clock.elapsed_s
+        for method, path, body in STEERS:
+            headers = {"host": host, "origin": origin}
+            error = await call.fails(403, "", method, path, body, headers=headers)
+            assert error["problem"] == f"{origin} is another site"
+        assert call.exchange.run is run
+        assert run.clock.elapsed_s == elapsed_s
+        assert not run.desk.added
+        assert (await call("GET", "clock", headers={"host": host, "origin": origin}))[0] == 200
+
+    play(tell)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8901", "localhost:8901", "[::1]:8901", "LOCALHOST"])
+def test_the_page_itself_and_programs_steer(host):
+    async def tell(call):
+        own = {"host": host, "origin": f"http://{host.lower()}"}
+        assert (await call("POST", "clock", {"advance": "1m"}, headers=own))[0] == 200
+        assert (await call("POST", "clock", {"advance": "1m"}, headers={"host": host}))[0] == 200
+        assert round(call.exchange.run.clock.elapsed_s) == 120
+
+    play(tell)
+
+
+def test_a_name_that_the_mock_was_told_to_listen_on_is_its_own():
+    async def tell(call):
+        headers = {"host": "drill.lan:8901", "origin": "http://drill.lan:8901"}
+        await call.fails(403, "", "POST", "reset", headers=headers)
+        call.exchange._host = "drill.lan"
+        assert (await call("POST", "clock", {"pause": True}, headers=headers))[0] == 200
 
     play(tell)
 

@@ -231,14 +231,32 @@ def test_without_a_scenario_the_market_is_healthy():
     assert exchange.scenario.duration_s is None
 
 
-def test_rules_and_events_that_nobody_could_play_are_refused():
+def test_a_healthy_market_begins_at_the_time_of_the_machine_if_it_is_told():
+    now = [1_800_000_000_123]
+    exchange = MockExchange(now_ms=lambda: now[0])
+    assert exchange.run.clock.now_ms == 1_800_000_000_123
+    assert exchange.run.venues["kraken-spot"].stage.shown_ms == 1_800_000_000_123
+    assert MockExchange().run.clock.now_ms == 1_772_460_000_000  # a run repeats exactly
+    told = MockExchange("zero-balances", now_ms=lambda: now[0])
+    assert told.run.clock.now_ms == 1_772_460_000_000
+
+    async def story():
+        await exchange.start()
+        try:
+            now[0] += 3_600_000
+            await exchange.restart()  # an hour later it is an hour later
+            assert exchange.run.scenario.t0_ms == now[0]
+            await exchange.restart("zero-balances")
+            assert exchange.run.scenario.t0_ms == 1_772_460_000_000
+        finally:
+            await exchange.stop()
+
+    asyncio.run(story())
+
+
+def test_rules_that_nobody_could_play_are_refused():
     document = with_faults("[{match: orders.cancel, reply: ok, effect: none}]")
     with pytest.raises(MockError, match=r"bad/0.*effect"):
-        MockExchange(loads(document))
-    document = CALM.replace(
-        "for: rest}", "for: 5m, events: [{at: 1m, kind: listing, symbols: [BTCUSDT]}]}"
-    )
-    with pytest.raises(MockError, match="listing"):
         MockExchange(loads(document))
 
 

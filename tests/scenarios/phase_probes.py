@@ -13,7 +13,7 @@ from typing import Any
 from scenario_text import Phase, Story, seconds
 from stand import Stand
 from venue_wires import Keys
-from wire_words import Heard
+from wire_client import Heard
 
 # What a mode lets through: a plain limit order, one that only makes, a market order, a cancel.
 # Source: Kraken support, "What are the possible trading modes"; Binance documents symbol statuses
@@ -284,9 +284,8 @@ async def marks(
 
 
 async def _premium(stand: Stand) -> tuple[Decimal, Decimal]:
-    client = stand.client(stand.endpoints["rest"])
-    answer = await client.get(f"/fapi/v1/premiumIndex?symbol={stand.market.symbol}")
-    body = answer.json()
+    answer = await stand.rest.get(f"/fapi/v1/premiumIndex?symbol={stand.market.symbol}")
+    body = answer.json
     return Decimal(body["markPrice"]), Decimal(body["indexPrice"])
 
 

@@ -6,10 +6,11 @@ what the catalogue uses is understood; anything else is an error of this reader.
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -111,18 +112,23 @@ class Phase:
 class Story:
     """One scenario file.
 
-    `longest_s` cuts its phases to that, but for those that have a course of their own (`keep`, and
-    timelines, ramps and flaps); what the status page says after the end is left out then.
+    `longest_s` cuts its phases to that, as far as they have no course that takes longer: two waves
+    of a flap, a ramp, the timeline, and with `waits` reports that are late, with `moves` what the
+    market does. The entries of the status page stay at their places among the phases.
     """
 
     def __init__(
-        self, slug: str, *, longest_s: float | None = None, keep: Sequence[str] = ()
+        self,
+        slug: str,
+        *,
+        longest_s: float | None = None,
+        waits: bool = False,
+        moves: bool = False,
     ) -> None:
-        text = (files("outlast.mock.scenarios") / f"{slug}.yaml").read_text(encoding="utf-8")
-        self.document: dict[str, Any] = yaml.safe_load(text)
+        self.document: dict[str, Any] = copy.deepcopy(_read(slug))
         self.slug = slug
         if longest_s is not None:
-            _shorten(self.document, longest_s, {"timeline", "ramp", "flap", "events", *keep})
+            _shorten(self.document, longest_s, waits=waits, moves=moves)
         self.venues = as_list(self.document["venue"])
         self.status_page = [
             {**entry, "at_s": seconds(entry["at"])}
@@ -150,17 +156,54 @@ class Story:
         return True
 
 
-def _shorten(document: dict[str, Any], longest_s: float, courses: set[str]) -> None:
-    end_s = 0.0
+AFTER_S = 120.0
+"""So long a phase goes on after the last of its course."""
+
+
+def _shorten(document: dict[str, Any], longest_s: float, **kept: bool) -> None:
+    cuts, was_s, is_s = [], 0.0, 0.0
     for phase in document["phases"]:
-        if seconds(phase["for"]) > longest_s and not courses & set(phase):
-            phase["for"] = f"{longest_s:g}s"
-        end_s += seconds(phase["for"])
-    document["status_page"] = [
-        entry for entry in document.get("status_page", []) if seconds(entry["at"]) < end_s
-    ]
+        length = seconds(phase["for"])
+        short = min(length, max(longest_s, _course_s(phase, **kept)))
+        cuts.append((was_s, length, is_s, short))
+        was_s, is_s = was_s + length, is_s + short
+        phase["for"] = f"{short:g}s"
+    for entry in document.get("status_page", []):
+        entry["at"] = f"{_moved(seconds(entry['at']), cuts):.1f}s"
 
 
+def _moved(at_s: float, cuts: list[tuple[float, float, float, float]]) -> float:
+    """Where an instant lies in the shortened story: as far into its phase as before, in share."""
+    for was_s, length, is_s, short in cuts:
+        if at_s <= was_s + length:
+            return is_s + (at_s - was_s) * short / length
+    was_s, length, is_s, short = cuts[-1]
+    return is_s + short + (at_s - was_s - length)
+
+
+def _course_s(phase: dict[str, Any], *, waits: bool, moves: bool) -> float:
+    """How long it takes until a phase has done all that its text says."""
+    ends = [seconds(phase["for"]) if "ramp" in phase else 0.0]
+    if "flap" in phase:
+        ends.append(2 * sum(seconds(phase["flap"][half]) for half in ("good", "bad")))
+    ends += [seconds(item["at"]) for key in ("timeline", "events") for item in phase.get(key, [])]
+    late = ("fills_delay", "history_lag", "inband_lag") if waits else ()
+    ends.append(sum(seconds(phase.get("engine", {}).get(key, "0s")) for key in late))
+    for said in (phase, *phase.get("timeline", [])) if moves else ():
+        market, at_s = said.get("market", {}), seconds(said.get("at", "0s"))
+        away = market.get("deviate", {"peak": "0s", "decay": "0s"})
+        ends.append(at_s + seconds(away["peak"]) + seconds(away["decay"]))
+        ends.append(at_s + seconds(market.get("over", "0s")))
+    return max(ends) + AFTER_S
+
+
+@cache
+def _read(slug: str) -> Any:
+    text = (files("outlast.mock.scenarios") / f"{slug}.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+@cache
 def slugs() -> list[str]:
     names = (entry.name for entry in files("outlast.mock.scenarios").iterdir())
     return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))

@@ -1,6 +1,6 @@
 """One venue of one scenario, served in the simulation, and a plain client in front of it.
 
-The client knows the wire only: httpx, the control API, and the keys that it gives out.
+The client knows the wire only: HTTP, the control API, and the keys that it gives out.
 """
 
 from __future__ import annotations
@@ -9,19 +9,18 @@ import asyncio
 import contextlib
 import copy
 import itertools
-import ssl
+import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 from scenario_text import PRODUCTS, Story
-from venue_wires import Keys, Market, Sent, request
+from venue_wires import Keys, Market, Sent, request, spot_subscription
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidMessage, InvalidStatus
-from wire_words import Heard
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
+from wire_client import Heard, WireClient
 
 from outlast.mock.exchange import MockExchange, dialects
 from outlast.mock.scenario.load import from_data
@@ -30,15 +29,11 @@ HELD_AWAY = "0.5"
 """Resting orders wait this share away from where the market starts."""
 IN_FLIGHT = 800
 """So many requests are on their way at a time, each on a connection: the mock takes 1000."""
-POOL = 12
-"""So many connections are in one pool: httpx looks through all of them for each request."""
 LIMITS_OFF = {
     "enforce": False,
     "nonce": {"window": 10**12, "lockout_after": 10**6, "lockout": "15m"},
 }
 """For counting shares: hundreds of requests at once, overtaking each other on the way."""
-_TLS = ssl.create_default_context()  # dear to make; nothing here speaks TLS
-
 _DEFAULT_MIDS = {"BTCUSDT": ("68000", "0.1"), "BTC/USD": ("68000", "0.1")}
 _QTYS = {"BTC": "0.002", "ETH": "0.02", "DOGE": "200", "WBETH": "0.1"}
 _BALANCES = {
@@ -119,8 +114,8 @@ class Stand:
         self.exchange = MockExchange(from_data(document), venues=served)
         self.clock = self.exchange.run.clock
         self._numbers = itertools.count(1)
-        self._clients: list[httpx.AsyncClient] = []
         self._sockets: list[ClientConnection] = []
+        self._ears: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Stand:
         await self.exchange.start()
@@ -128,21 +123,18 @@ class Stand:
         self.endpoints = first["venues"][self.market.venue]["endpoints"]
         wires = first["venues"][self.market.venue]
         self.main = Keys("main", wires["key"], wires["secret"])
+        self.rest = self.client(self.endpoints["rest"])
         self.control = self.client(first["control"])
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for socket in self._sockets:
             await socket.close()
-        for client in self._clients:
-            await client.aclose()
+        await asyncio.gather(*self._ears)
         await self.exchange.stop()
 
-    def client(self, url: str) -> httpx.AsyncClient:
-        """A client of its own connections; it is closed with the stand."""
-        client = httpx.AsyncClient(base_url=url, timeout=None, verify=_TLS, trust_env=False)
-        self._clients.append(client)
-        return client
+    def client(self, url: str) -> WireClient:
+        return WireClient(url)
 
     def rest_of(self, venue: str) -> str:
         """Where another venue is served."""
@@ -158,13 +150,48 @@ class Stand:
         self._sockets.append(socket)
         return socket
 
+    def listen(self, socket: ClientConnection) -> list[tuple[float, Any]]:
+        """All that a socket hears from now on: (seconds since the start, message)."""
+        heard: list[tuple[float, Any]] = []
+
+        async def hear() -> None:
+            with contextlib.suppress(ConnectionClosed):
+                async for text in socket:
+                    heard.append((self.clock.elapsed_s, json.loads(text)))
+
+        self._ears.append(asyncio.create_task(hear()))
+        return heard
+
+    async def user_stream(self, keys: Keys) -> list[tuple[float, Any]]:
+        """All that the user stream of an account says from now on."""
+        venue, said = self.market.venue, None
+        if venue == "binance-spot":
+            path, said = "/ws-api/v3", spot_subscription(keys, now_ms=self.clock.now_ms)
+        else:
+            answer = (await self.ask(self.make("stream.key", keys))).json
+            path = (
+                "/v2/auth" if venue == "kraken-spot" else f"/private/ws/{answer.get('listenKey')}"
+            )
+            if venue == "kraken-spot":
+                params = {"channel": "executions", "token": answer["result"]["token"]}
+                said = {"method": "subscribe", "params": params}
+        socket = await self.dial(path)
+        assert socket is not None
+        if said is not None:
+            await socket.send(json.dumps(said))
+        heard = self.listen(socket)
+        await asyncio.sleep(1)  # until the venue has heard of it
+        return heard
+
     # -- the control API --------------------------------------------------------------------------
 
     async def tell(self, method: str, call: str, body: Any = None) -> Any:
         """One call of the control API; its answer."""
-        answer = await self.control.request(method, f"/_outlast/{call}", json=body)
-        assert answer.status_code < 300, answer.text
-        return answer.json()
+        data = b"" if body is None else json.dumps(body).encode()
+        answer = await self.control.ask(method, f"/_outlast/{call}", {}, data)
+        assert answer.status is not None, answer
+        assert answer.status < 300, answer.body.decode()
+        return answer.json
 
     async def goto(self, at_s: float) -> None:
         """Live through the scenario up to this instant, unless it has passed."""
@@ -201,43 +228,17 @@ class Stand:
         name = f"c{next(self._numbers)}"
         return self.make("orders.create", keys, order=name, price=price, **terms)
 
-    async def ask(self, sent: Sent, client: httpx.AsyncClient | None = None) -> Heard:
+    async def ask(self, sent: Sent) -> Heard:
         """Send one request and wait for the end of its story, however long."""
-        if client is None:
-            async with self.client(self.endpoints["rest"]) as own:
-                return await self.ask(sent, own)
-        loop = asyncio.get_running_loop()
-        began, heard = loop.time(), Heard(0.0)
-        try:
-            async with client.stream(
-                sent.method, sent.target, headers=sent.headers, content=sent.body
-            ) as answer:
-                heard.status, heard.headers = answer.status_code, answer.headers
-                async for piece in answer.aiter_raw():
-                    heard.body += piece
-        except httpx.ConnectError:
-            heard.error = "refused"
-        except httpx.ReadError:
-            heard.error = "reset"
-        except httpx.RemoteProtocolError:
-            heard.error = "hung up" if heard.status is None else "cut"
-        heard.seconds = loop.time() - began
-        return heard
+        return await self.rest.ask(sent.method, sent.target, sent.headers, sent.body)
 
     async def ask_all(self, requests: Sequence[Sent]) -> list[tuple[Sent, Heard]]:
         """Send everything as nearly at once as the venue takes it."""
-
-        async def one(batch: Sequence[Sent]) -> list[tuple[Sent, Heard]]:
-            async with self.client(self.endpoints["rest"]) as client:
-                heard = await asyncio.gather(*(self.ask(sent, client) for sent in batch))
-            return list(zip(batch, heard, strict=True))
-
         done: list[tuple[Sent, Heard]] = []
         for first in range(0, len(requests), IN_FLIGHT):
             wave = requests[first : first + IN_FLIGHT]
-            pools = [wave[n : n + POOL] for n in range(0, len(wave), POOL)]
-            for pairs in await asyncio.gather(*(one(pool) for pool in pools)):
-                done += pairs
+            heard = await asyncio.gather(*(self.ask(sent) for sent in wave))
+            done += zip(wave, heard, strict=True)
         return done
 
     # -- looking ----------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 from scenario_text import Story
 from stand import Stand
 
@@ -38,12 +37,12 @@ async def look(stand: Stand, story: Story) -> list[str]:
     shown = [entry for entry in story.status_page if entry["at_s"] <= at_s]
     page = shown[-1]["page"] if shown else "green"
     client = stand.client(stand.endpoints["status_page"])
-    try:
-        summary = (await client.get("/api/v2/summary.json")).json()
-        incidents = (await client.get("/api/v2/incidents.json")).json()["incidents"]
-        planned = (await client.get("/api/v2/scheduled-maintenances.json")).json()
-    except httpx.ConnectError:
+    first = await client.get("/api/v2/summary.json")
+    if first.error == "refused":
         return [] if page == "unreachable" else [f"the page is unreachable at {at_s:g} s"]
+    summary = first.json
+    incidents = (await client.get("/api/v2/incidents.json")).json["incidents"]
+    planned = (await client.get("/api/v2/scheduled-maintenances.json")).json
     if page == "unreachable":
         return [f"the page answers at {at_s:g} s"]
     indicator, status = LEVELS[page]

@@ -1,6 +1,6 @@
 """For every invariant a bot that breaks it and one that does not, judged by what the mock saw.
 
-The bots are plain httpx on the wire. A verdict that is broken says when and, where a request is to
+The bots are plain HTTP on the wire. A verdict that is broken says when and, where a request is to
 blame, by which one.
 """
 
@@ -17,7 +17,7 @@ import pytest
 from scenario_text import Story
 from stand import Stand, furnished, market_of
 from venue_wires import Market
-from wire_words import Heard
+from wire_client import Heard
 
 from outlast import sim
 from outlast.mock.scenario.builder import ScenarioBuilder
@@ -425,21 +425,21 @@ def test_a_journal_that_lacks_a_request_is_no_evidence(journal, holds):
 @pytest.mark.parametrize("stops", [True, False])
 def test_a_breaker_that_takes_spot_down_with_futures(stops):
     """Spot is healthy all through the halt of futures: its requests have to go on."""
-    story = Story("binance-um-halt-2025-08-29")
+    story = Story("binance-um-halt-2025-08-29", longest_s=300)
     market = market_of(story, "binance-um")
     document = furnished(story, market, held=0)
+    settled = story.phases[-1].start_s
 
     async def play() -> Any:
         async with Stand(document, market, venues=story.venues) as stand:
             spot = stand.client(stand.rest_of("binance-spot"))
-            futures = stand.client(stand.endpoints["rest"])
             loop = asyncio.get_running_loop()
             began = loop.time()
             for at_s in range(5, int(story.duration_s), 6):
                 await asyncio.sleep(max(0.0, at_s - (loop.time() - began)))
-                if not stops or not 300 <= at_s < 2700:
+                if not stops or not 300 <= at_s < settled:
                     await spot.get("/api/v3/ticker/price")
-                await stand.ask(stand.make("account.balances"), futures)
+                await stand.ask(stand.make("account.balances"))
             return await stand.tell("GET", "verdict")
 
     told = sim.run(play, seed=1)

@@ -11,8 +11,8 @@ from stand import Stand, furnished, market_of, need_venue
 
 from outlast import sim
 
-SHORT_S = 600
-"""Quiet phases are cut to this: nothing in them is drawn by the hour."""
+SHORT_S = 120
+"""Phases are cut to this: nothing in them is drawn by the hour."""
 SCRIPT = (
     "time market.read orders.create account.balances orders.create orders.query orders.cancel "
     "orders.open market.read orders.create orders.amend fills.query orders.cancel_all"

@@ -196,9 +196,7 @@ def test_the_missed_funding_comes_after_the_return():
                 sent = stand.make("fills.query")
                 income = stand.make("fills.query", symbol=None, incomeType="FUNDING_FEE")
                 target = income.target.replace("/fapi/v1/userTrades", "/fapi/v1/income")
-                client = stand.client(stand.endpoints["rest"])
-                answer = await client.get(target, headers=sent.headers)
-                rows.append(answer.json())
+                rows.append((await stand.rest.get(target, sent.headers)).json)
         return rows
 
     before, after = sim.run(play, seed=1)
@@ -217,17 +215,16 @@ def test_limits_count_in_a_brownout_and_the_ban_outlives_it():
 
     async def play() -> Any:
         async with Stand(document, market) as stand:
-            client = stand.client(stand.endpoints["rest"])
             await stand.goto(60)
             seen = []
             while not seen or seen[-1][0] != 418:
-                answer = await client.get("/api/v3/exchangeInfo")  # 20 of weight
-                seen.append((answer.status_code, dict(answer.headers)))
+                answer = await stand.rest.get("/api/v3/exchangeInfo")  # 20 of weight
+                seen.append((answer.status, answer.headers))
             asked_s = stand.clock.elapsed_s
             await stand.goto(asked_s + 110)
-            banned = (await client.get("/api/v3/time")).status_code
+            banned = (await stand.rest.get("/api/v3/time")).status
             await stand.goto(asked_s + 1200)
-            return seen, banned, (await client.get("/api/v3/time")).status_code
+            return seen, banned, (await stand.rest.get("/api/v3/time")).status
 
     seen, banned, later = sim.run(play, seed=1)
     codes = Counter(code for code, _ in seen)

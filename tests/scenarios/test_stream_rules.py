@@ -24,7 +24,7 @@ from outlast import sim
 
 CROWD = 24
 """So many sockets where a rule takes a share of them."""
-QUIET_S = 300
+QUIET_S = 90
 """Phases need not be longer than this to show what becomes of a socket."""
 STREAMS = {
     "binance-um": ["depth@100ms", "aggTrade", "markPrice@1s", "kline_1m", "bookTicker"],
@@ -125,16 +125,31 @@ def stream_rules(phase: Phase, venue: str, feed: str) -> list[Rule]:
     return [rule for rule in phase.rules if rule.stream and rule.covers(name, venue)]
 
 
-def cases() -> list[object]:
-    made = []
-    for slug in slugs():
-        story = Story(slug)
-        for venue in story.venues:
-            sockets = [c for p in story.phases for r in p.rules for c in r.classes if "ws." in c]
-            if sockets:
-                name = slug if len(story.venues) == 1 else f"{slug}@{venue}"
-                made.append(pytest.param(slug, venue, id=name))
-    return made
+def dial_rules(story: Story, venue: str) -> list[tuple[Phase, Rule]]:
+    return [
+        (phase, rule)
+        for phase in story.phases
+        for rule in phase.rules
+        if rule.covers("ws.market.connect", venue)
+    ]
+
+
+def named(slug: str, venue: str) -> str:
+    return slug if len(Story(slug).venues) == 1 else f"{slug}@{venue}"
+
+
+PLACES = [(slug, venue) for slug in slugs() for venue in Story(slug).venues]
+WITH_DIALS = [
+    pytest.param(slug, venue, id=named(slug, venue))
+    for slug, venue in PLACES
+    if dial_rules(Story(slug), venue)
+]
+WITH_STREAMS = [
+    pytest.param(slug, venue, feed, id=f"{named(slug, venue)}-{feed}")
+    for slug, venue in PLACES
+    for feed in ("market", "user")
+    if any(stream_rules(phase, venue, feed) for phase in Story(slug).phases)
+]
 
 
 # --- handshakes ----------------------------------------------------------------------------------
@@ -153,19 +168,12 @@ async def dial(stand: Stand, path: str) -> int | str:
     return 101
 
 
-@pytest.mark.parametrize(("slug", "venue"), cases())
+@pytest.mark.parametrize(("slug", "venue"), WITH_DIALS)
 def test_handshakes(slug, venue):
     need_venue(venue)
     story = Story(slug, longest_s=QUIET_S)
     market = market_of(story, venue)
-    phases = [
-        (phase, rule)
-        for phase in story.phases
-        for rule in phase.rules
-        if rule.covers("ws.market.connect", venue)
-    ]
-    if not phases:
-        pytest.skip("no rule about handshakes on this venue")
+    phases = dial_rules(story, venue)
 
     async def play():
         counts = []
@@ -246,13 +254,10 @@ async def make_events(stand: Stand) -> None:
             await stand.ask(stand.make("orders.cancel", order=name))
 
 
-@pytest.mark.parametrize("feed", ["market", "user"])
-@pytest.mark.parametrize(("slug", "venue"), cases())
+@pytest.mark.parametrize(("slug", "venue", "feed"), WITH_STREAMS)
 def test_running_streams(slug, venue, feed):
     need_venue(venue)
     story = Story(slug, longest_s=QUIET_S)
-    if not any(stream_rules(phase, venue, feed) for phase in story.phases):
-        pytest.skip("no rule about such a stream on this venue")
     market = market_of(story, venue)
     document = furnished(story, market, limits=LIMITS_OFF)
     due = sim.run(lambda: listen_to(without_streams(document), story, venue, feed), seed=1)

@@ -175,6 +175,16 @@ def _on_kraken(
     return Sent(endpoint, "POST", path, str(nonce), headers, body, **what)
 
 
+def spot_subscription(keys: Keys, *, now_ms: int) -> dict[str, Any]:
+    """The request for one's own events on Binance spot's WebSocket API. Its signature is made over
+    the parameters in alphabetical order."""
+    params = {"apiKey": keys.key, "timestamp": now_ms}
+    text = urlencode(sorted(params.items()))
+    signature = hmac.new(keys.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    method = "userDataStream.subscribe.signature"
+    return {"id": 1, "method": method, "params": {**params, "signature": signature}}
+
+
 def _binance(endpoint: str, market: Market, order: str, price: Decimal | None) -> dict[str, Any]:
     symbol, spot = market.symbol, market.venue == "binance-spot"
     limit = {"side": market.side, "quantity": market.qty, "price": price}

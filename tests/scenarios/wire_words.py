@@ -7,9 +7,9 @@ there any 5xx is right. Old words of -1008 until 2025-10-23, on futures only.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from typing import Any
+
+from wire_client import Heard
 
 OLD_WORDS_UNTIL_MS = 1_761_177_600_000
 """2025-10-23T00:00:00Z."""
@@ -59,26 +59,6 @@ _KRAKEN_MODES = {
     "post_only": "EService:Market in post_only mode",
 }
 _PAGES = {"cdn-500": 500, "cdn-502": 502, "cdn-520": 520, "cdn-522": 522, "waf-403": 403}
-
-
-@dataclass
-class Heard:
-    """One exchange as the client lived it: an answer or an error, and how long it took."""
-
-    seconds: float
-    status: int | None = None
-    headers: Any = None
-    body: bytes = b""
-    error: str = ""
-    """`refused` (nobody listens), `hung up` (closed without an answer), `cut` (half an answer),
-    `reset`."""
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    def __str__(self) -> str:
-        return f"{self.error or self.status} {self.body[:160]!r} after {self.seconds:.3f} s"
 
 
 def wrong(

@@ -23,6 +23,8 @@ DEVIATION: Final = Decimal("0.02")
 spreads and lags of healthy venues on a wild day, narrower than every deviation on record."""
 _MOVED: Final = Decimal("0.001")
 _KEPT_EVERY_MS: Final = 60_000
+_DIALS_KEPT: Final = 1_000
+"""Old dials that the truth's document still lists."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -102,6 +104,17 @@ class Steps(Generic[T]):
         first = bisect_right(self._times, start_ms)
         last = bisect_right(self._times, end_ms)
         return [self.at(start_ms, default), *self._values[first:last]]
+
+    def forget_before(self, at_ms: int) -> None:
+        """Keep what is needed to know the value at `at_ms` and since when it holds, and all later.
+
+        What was before that is as if it had never been.
+        """
+        index = bisect_right(self._times, at_ms) - 1
+        while index > 0 and self._values[index - 1] == self._values[index]:
+            index -= 1
+        if index > 0:
+            del self._times[:index], self._values[:index]
 
     def __len__(self) -> int:
         return len(self._times)
@@ -216,6 +229,18 @@ class Conditions:
 
     def willingness(self, account: str) -> Steps[bool] | None:
         return self._willing.get(account)
+
+    def forget_before(self, at_ms: int) -> None:
+        """Nobody will ask for prices and willingness before `at_ms` any more, nor for old dials.
+
+        Phases and lies are kept for ever: they change as often as the scenario says.
+        """
+        for quotes in self._quotes.values():
+            quotes.forget_before(at_ms)
+        for willing in self._willing.values():
+            willing.forget_before(at_ms)
+        old = bisect_left(self.dials, at_ms, key=lambda dial: dial.at_ms)
+        del self.dials[: max(0, min(old, len(self.dials) - _DIALS_KEPT))]
 
 
 _FAR: Final = 1 << 62

@@ -12,8 +12,9 @@ import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from outlast.mock.belief import BeliefError
 from outlast.mock.control_page import accepts_html, page
@@ -108,6 +109,7 @@ class Control:
             if message.path in (ROOT, ROOT.rstrip("/")):
                 return ReplyPlan(answer=page())
         try:
+            _check_origin(message, self._exchange.host)
             status, document = await self._dispatch(message)
         except _Wrong as wrong:
             status, document = wrong.status, _error(wrong.problem, wrong.remedy, wrong.key)
@@ -297,6 +299,33 @@ class Control:
 
 
 # -- reading what was sent ------------------------------------------------------------------------
+
+
+def _check_origin(message: HttpMessage, host: str) -> None:
+    """Refuse what a page of another site has its browser send: anybody's page may try 127.0.0.1.
+
+    Browsers name the page's origin on everything but plain reads, whose answers they keep from it
+    (no answer here allows otherwise). A name that merely leads here is no own address either: its
+    owner decides where it leads. Source: Fetch standard, `Origin` header; RFC 6454, 7.
+    """
+    origin = message.header("origin")
+    if not origin or message.method in ("GET", "HEAD"):
+        return
+    own, asked = urlsplit(f"//{message.header('host')}"), urlsplit(origin)
+    if asked.netloc.lower() == own.netloc.lower() and _is_here(own.hostname or "", host):
+        return
+    raise _Wrong(
+        f"{origin[:100]} is another site", f"use the page at {ROOT}, or no browser", status=403
+    )
+
+
+def _is_here(name: str, host: str) -> bool:
+    """Whether a host name can be nobody's but this server's."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return name == "localhost" or name == host.lower()
+    return True
 
 
 def _body(message: HttpMessage) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ their own. Everything runs on the event loop that `start` is called on.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -52,7 +52,10 @@ class MockExchange:
     `scenario` is a slug of the catalogue, a file, or a `Scenario`; None is a healthy market.
     `venues` leaves out some of the scenario's. `seed` replaces the scenario's own. `speed` is
     scenario seconds per second of the event loop. `port` fixes the first port, the rest follow; 0
-    lets the system choose. Reach beyond this machine only by an explicit `host`.
+    lets the system choose. Reach beyond this machine only by an explicit `host`. `now_ms` is the
+    clock of this machine (milliseconds since the epoch): a healthy market begins at its time, so
+    that real clients agree with the venue's clock. Without it that too has a date of its own, and
+    a run repeats exactly.
 
     Raises:
         MockError: a venue that the mock does not serve, or a setting that cannot be.
@@ -68,12 +71,14 @@ class MockExchange:
         speed: float = 1.0,
         host: str = "127.0.0.1",
         port: int = 0,
+        now_ms: Callable[[], int] | None = None,
         available: Mapping[str, DialectFactory] | None = None,
     ) -> None:
         """`available` replaces the venues that come with the package, for other dialects."""
         self._available = dict(dialects() if available is None else available)
         self._wanted = venues
         self._host, self._port = host, port
+        self._now_ms = now_ms
         self._servers: dict[str, HttpServer] = {}
         self._status_server: HttpServer | None = None
         self._control = Control(self)
@@ -161,6 +166,11 @@ class MockExchange:
     # -- what it is -------------------------------------------------------------------------------
 
     @property
+    def host(self) -> str:
+        """The address that it listens on, or is to."""
+        return self._host
+
+    @property
     def run(self) -> Run:
         """The run under way."""
         return self._run
@@ -233,9 +243,12 @@ class MockExchange:
         if unknown:
             raise MockError(f"venue {unknown[0]!r} is not known; one of {', '.join(VENUES)}")
         calm = {"name": "calm", "for": "rest"}
-        return from_data({"scenario": "calm", "venue": venues, "phases": [calm]}, name="calm")
+        made = from_data({"scenario": "calm", "venue": venues, "phases": [calm]}, name="calm")
+        return replace(made, begins_now=True)
 
     def _make(self, scenario: Scenario, *, seed: int | None, speed: float) -> Run:
+        if scenario.begins_now and self._now_ms is not None:
+            scenario = replace(scenario, t0_ms=self._now_ms())
         if seed is not None:
             scenario = replace(scenario, seed=seed)
         run = Run(

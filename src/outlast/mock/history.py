@@ -8,7 +8,7 @@ second.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -61,7 +61,9 @@ class OrderHistory:
     shown_state_ms: int | None = None
     """Venue time of the newest state its owner was told."""
     showings: array[int] = field(default_factory=lambda: array("q"))
-    """Every time its owner was told how it stands."""
+    """Every time its owner was told how it stands; the oldest may be gone."""
+    forgotten_ms: int | None = None
+    """When the venue forgot it; None while the venue knows it."""
 
     def show(self, at_ms: int, state_ms: int) -> None:
         """Its owner was told at `at_ms` how it stood at `state_ms`."""
@@ -69,10 +71,6 @@ class OrderHistory:
         self.shown_ms = at_ms if self.shown_ms is None else min(self.shown_ms, at_ms)
         newest = self.shown_state_ms
         self.shown_state_ms = state_ms if newest is None else max(newest, state_ms)
-
-    def shown_after(self, at_ms: int) -> int | None:
-        """When its owner was next told how it stands, at `at_ms` or later."""
-        return min((shown for shown in self.showings if shown >= at_ms), default=None)
 
     @property
     def is_open(self) -> bool:
@@ -129,6 +127,34 @@ class AccountHistory:
     """By symbol, signed; those never touched may be missing."""
     balances: dict[str, Tracked] = field(default_factory=dict)
     """Totals by currency."""
+    dropped_orders: int = 0
+    """How many orders there were besides, that need not be kept any more."""
+    dropped_fills: int = 0
+    dropped_loss: Decimal = ZERO
+    """What their fills have cost: fees less realised profit."""
+
+    def drop(self, order_ids: Collection[int], cost: Callable[[Execution], Decimal]) -> None:
+        """Keep of these orders what their fills cost, and that there were so many."""
+        for order_id in order_ids:
+            del self.orders[order_id]
+        self.dropped_orders += len(order_ids)
+        stay = []
+        for fill in self.fills:
+            if fill.order_id in order_ids:
+                self.dropped_fills += 1
+                self.dropped_loss += cost(fill)
+            else:
+                stay.append(fill)
+        self.fills = stay
+
+    def forget_before(self, at_ms: int) -> None:
+        """Nobody will ask for what was held, or shown, before `at_ms` any more."""
+        for tracked in (*self.positions.values(), *self.balances.values()):
+            tracked.true.forget_before(at_ms)
+            tracked.reported.forget_before(at_ms)
+        for order in self.orders.values():
+            if order.showings and order.showings[0] < at_ms:
+                order.showings = array("q", [s for s in order.showings if s >= at_ms])
 
     def position(self, symbol: str, at_ms: int) -> Decimal:
         tracked = self.positions.get(symbol)
@@ -152,6 +178,7 @@ class History:
         self._owner: dict[tuple[str, int], AccountHistory] = {}
         # What was shown of orders that the engine has not spoken of yet.
         self._shown_early: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        self._newest: dict[str, int] = {}  # the highest order id that each engine has spoken of
 
     def open_account(
         self,
@@ -226,6 +253,7 @@ class History:
         )
         history.orders[order.order_id] = order
         self._owner[venue, order.order_id] = history
+        self._newest[venue] = max(self._newest.get(venue, 0), order.order_id)
         for shown_ms, state_ms in self._shown_early.pop((venue, order.order_id), ()):
             order.show(shown_ms, state_ms)
         return order
@@ -233,16 +261,33 @@ class History:
     def show(self, venue: str, order_id: int, at_ms: int, state_ms: int) -> None:
         """The owner was told of the order at `at_ms`, as it stood at `state_ms`."""
         owner = self._owner.get((venue, order_id))
-        if owner is None:
-            self._shown_early.setdefault((venue, order_id), []).append((at_ms, state_ms))
-        else:
+        if owner is not None:
             owner.orders[order_id].show(at_ms, state_ms)
+        elif order_id > self._newest.get(venue, 0):
+            self._shown_early.setdefault((venue, order_id), []).append((at_ms, state_ms))
 
     def void(self, venue: str, order_id: int, at_ms: int) -> None:
         """The order has vanished. One that the engine never spoke of is not worth remembering."""
         owner = self._owner.get((venue, order_id))
         if owner is not None:
             owner.orders[order_id].voided_ms = at_ms
+
+    def forgotten(self, venue: str, order_id: int, at_ms: int) -> None:
+        """The venue no longer knows the order."""
+        owner = self._owner.get((venue, order_id))
+        if owner is not None:
+            owner.orders[order_id].forgotten_ms = at_ms
+
+    def drop(
+        self,
+        history: AccountHistory,
+        order_ids: Collection[int],
+        cost: Callable[[Execution], Decimal],
+    ) -> None:
+        """Nothing will be asked about these orders any more: keep their sums."""
+        for order_id in order_ids:
+            del self._owner[history.venue, order_id]
+        history.drop(order_ids, cost)
 
     def order(self, venue: str, order_id: int) -> OrderHistory | None:
         owner = self._owner.get((venue, order_id))

@@ -15,8 +15,8 @@ intent here. On the wire they cannot be told from a blind repeat.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -24,7 +24,7 @@ from outlast.mock.history import AccountHistory, OrderHistory
 from outlast.mock.records import CreateFacts, Landed, RequestRecord, Told
 from outlast.mock.traffic import settled_ms
 
-__all__ = ["Intent", "Send", "Unknown", "track", "unknowns"]
+__all__ = ["Intent", "Runs", "Send", "Unknown", "sends_of", "unknowns"]
 
 
 @dataclass(slots=True)
@@ -34,6 +34,26 @@ class Send:
     record: RequestRecord
     facts: CreateFacts
     orders: list[OrderHistory] = field(default_factory=list)
+    intent: int = -1
+    """The number of its intent; -1 before it has one."""
+    part: int = 0
+    """Which of the orders of its request it is."""
+    attempt: int = 0
+    """How many sends of its intent came before it."""
+    is_past: bool = False
+    """Whether it lies before the instant up to which all is known (`folding.py`): what follows from
+    its arrival alone has been judged."""
+    resolved_ms: int | None = None
+    """Of a past one with an open fate: since when the client has known it, if that is known."""
+    able_ms: int | None = None
+    """Of a past one with an open fate: when the venue next answered what became of orders."""
+    willing: tuple[bool, int | None] | None = None
+    """Of a past exit: whether the venue let it through in front of it, and since when."""
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Its own within the run."""
+        return (self.record.ordinal, self.part)
 
     @property
     def at_ms(self) -> int:
@@ -53,10 +73,20 @@ class Send:
 class Intent:
     """A run of sends, in the order of their arrival."""
 
+    number: int
     account: str | None
     venue: str
     product: str
+    facts: CreateFacts
+    """As it was first asked for."""
+    first_ms: int
+    """When it was first asked for."""
+    dropped: int = 0
+    """How many of its sends need not be kept any more."""
+    later: tuple[tuple[int, int, int], ...] = ()
+    """Of those dropped, the attempts that somebody may not make: (which, arrival, ordinal)."""
     sends: list[Send] = field(default_factory=list)
+    """Those kept."""
     _made: list[OrderHistory] = field(default_factory=list)
 
     def add(self, send: Send) -> None:
@@ -64,9 +94,25 @@ class Intent:
         self._made.extend(send.orders)
 
     @property
-    def facts(self) -> CreateFacts:
-        """As it was first asked for."""
-        return self.sends[0].facts
+    def attempts(self) -> int:
+        """How often it was sent."""
+        return self.dropped + len(self.sends)
+
+    def attempt(self, number: int) -> tuple[int, int]:
+        """Arrival and ordinal of one attempt, counted from 0; it must be one that is known."""
+        kept = [(s.attempt, s.at_ms, s.record.ordinal) for s in self.sends]
+        return next((at, ordinal) for n, at, ordinal in (*kept, *self.later) if n == number)
+
+    def drop(self, send: Send, bounds: Collection[int]) -> None:
+        """Keep of a send only that there was one, and when, if it went beyond a bound."""
+        self.dropped += 1
+        if send.attempt in bounds:
+            self.later += ((send.attempt, send.at_ms, send.record.ordinal),)
+        self.sends = [kept for kept in self.sends if kept is not send]
+
+    def bare(self) -> Intent:
+        """Itself without sends."""
+        return replace(self, sends=[], _made=[])
 
     @property
     def orders(self) -> list[OrderHistory]:
@@ -105,35 +151,112 @@ def _gone_before(order: OrderHistory, following: OrderHistory | None) -> bool:
     return order.voided_ms <= following.created_ms
 
 
-def track(records: Iterable[RequestRecord], histories: Iterable[AccountHistory]) -> list[Intent]:
-    """The intents behind `records` (in order of arrival), with the orders that came of them."""
-    by_venue = {history.venue: history for history in histories}
-    sends = [
-        Send(record, facts)
+_Shape = tuple[str, str, str, Decimal | None, Decimal | None]
+
+
+def sends_of(records: Iterable[RequestRecord]) -> list[Send]:
+    """The orders that `records` ask for, in their order."""
+    return [
+        Send(record, facts, part=part)
         for record in records
         if record.endpoint == "orders.create" and not record.path.endswith("/order/test")
-        for facts in ((record.create,) if record.create is not None else record.batch)
+        for part, facts in enumerate(
+            (record.create,) if record.create is not None else record.batch
+        )
     ]
-    _link(sends, by_venue)
-    intents: list[Intent] = []
-    by_id: dict[tuple[str, str], Intent] = {}
-    by_shape: dict[tuple[str, _Shape], Intent] = {}
-    for send in sends:
+
+
+class Runs:
+    """The intents of one account, as far as its sends have been taken: which belongs to which."""
+
+    def __init__(self) -> None:
+        self.sends: list[Send] = []
+        """Those kept, in the order of arrival, without their orders."""
+        self.intents: dict[int, Intent] = {}
+        """Those kept by number, oldest first, without their sends."""
+        self._by_id: dict[tuple[str, str], int] = {}
+        self._by_shape: dict[tuple[str, _Shape], int] = {}
+        self._made = 0
+
+    def copy(self) -> Runs:
+        copied = Runs()
+        copied.sends = [replace(send) for send in self.sends]
+        copied.intents = {number: intent.bare() for number, intent in self.intents.items()}
+        copied._by_id, copied._by_shape = dict(self._by_id), dict(self._by_shape)
+        copied._made = self._made
+        return copied
+
+    def with_fresh(
+        self, fresh: Iterable[Send], histories: Iterable[AccountHistory]
+    ) -> list[Intent]:
+        """The intents, oldest first, with their sends and the orders that came of them.
+
+        `fresh` are sends that have not been taken, in the order of arrival. They are told their
+        intents; nothing of them is remembered.
+        """
+        return self.copy().take(fresh, histories)
+
+    def take(self, fresh: Iterable[Send], histories: Iterable[AccountHistory]) -> list[Intent]:
+        """The same, and remember `fresh`: what follows has arrived after them."""
+        kept = [replace(send, orders=[]) for send in self.sends]
+        fresh = list(fresh)
+        _link([*kept, *fresh], {history.venue: history for history in histories})
+        intents = {number: intent.bare() for number, intent in self.intents.items()}
+        for send in kept:
+            intents[send.intent].add(send)
+        for send in fresh:
+            self._join(send, intents)
+        self.sends += [replace(send, orders=[], is_past=True) for send in fresh]
+        self.intents = {number: intent.bare() for number, intent in intents.items()}
+        return list(intents.values())
+
+    def _join(self, send: Send, intents: dict[int, Intent]) -> None:
+        """Put a send into the intent that it belongs to."""
         venue, named = send.record.venue, send.facts.client_order_id
-        intent = by_id.get((venue, named)) if named else None
+        shape = (venue, _shape(send.facts))
+        intent = intents.get(self._by_id.get((venue, named), -1)) if named else None
         if intent is None or _over(intent, send.at_ms):
-            intent = by_shape.get((venue, _shape(send.facts)))
+            intent = intents.get(self._by_shape.get(shape, -1))
         if intent is None or _over(intent, send.at_ms):
-            intent = Intent(send.record.account, venue, send.record.product)
-            intents.append(intent)
+            intent = Intent(
+                self._made, send.record.account, venue, send.record.product, send.facts, send.at_ms
+            )
+            intents[self._made] = intent
+            self._made += 1
+        send.intent, send.attempt = intent.number, intent.attempts
         intent.add(send)
-        by_shape[venue, _shape(send.facts)] = intent
+        self._by_shape[shape] = intent.number
         if named:
-            by_id[venue, named] = intent
-    return intents
+            self._by_id[venue, named] = intent.number
 
+    # -- letting go -------------------------------------------------------------------------
 
-_Shape = tuple[str, str, str, Decimal | None, Decimal | None]
+    def drop_sends(self, gone: Collection[tuple[int, int]], bounds: Collection[int]) -> None:
+        """Keep of the sends with these keys that there were so many, and who went beyond a bound.
+
+        Their client order ids do not lead to their intents any more; that they ask for the same
+        does.
+        """
+        for send in self.sends:
+            if send.key in gone:
+                self.intents[send.intent].drop(send, bounds)
+        self.sends = [send for send in self.sends if send.key not in gone]
+        self._forget_names()
+
+    def drop_intents(self, gone: Collection[int]) -> None:
+        """Know nothing of these intents any more: nobody will join them."""
+        self.intents = {n: intent for n, intent in self.intents.items() if n not in gone}
+        self.sends = [send for send in self.sends if send.intent not in gone]
+        self._forget_names()
+
+    def _forget_names(self) -> None:
+        ids = {(send.record.venue, send.facts.client_order_id) for send in self.sends}
+        shapes = {(send.record.venue, _shape(send.facts)) for send in self.sends}
+        shapes |= {(intent.venue, _shape(intent.facts)) for intent in self.intents.values()}
+        self._by_id = {key: n for key, n in self._by_id.items() if n in self.intents and key in ids}
+        self._by_shape = {
+            key: n for key, n in self._by_shape.items() if n in self.intents and key in shapes
+        }
 
 
 def _shape(facts: CreateFacts) -> _Shape:
@@ -223,7 +346,7 @@ def unknowns(
         if not send.orders and key[1]:
             shown += [t for t in shown_by_id.get(key, []) if t >= send.settled_ms]
         gone = [] if not key[1] else [t for t in absent.get(key, ()) if _proves(t, send)]
-        answers = shown + gone
+        answers = shown + gone + ([] if send.resolved_ms is None else [send.resolved_ms])
         found.append(Unknown(send, send.settled_ms, min(answers) if answers else None))
     return found
 

@@ -227,9 +227,9 @@ def _account(run: Run, venue: Venue, name: str) -> dict[str, Any]:
         },
         "open_orders": [_order(order) for order in open_orders[-_OPEN_ORDERS_MAX:]],
         "counts": {
-            "orders": len(history.orders) if history else 0,
+            "orders": len(history.orders) + history.dropped_orders if history else 0,
             "open_orders": len(open_orders),
-            "fills": len(history.fills) if history else 0,
+            "fills": len(history.fills) + history.dropped_fills if history else 0,
         },
     }
 

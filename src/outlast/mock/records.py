@@ -79,6 +79,8 @@ class RequestRecord:
     """`429`, `418` or `connects` when a limit, not the scenario, decided."""
     weight: int = 0
     create: CreateFacts | None = None
+    busy_until_ms: int | None = None
+    """Until when the scenario may still land what it asks for, or make it vanish again."""
     order_ids: tuple[int, ...] = ()
     """Engine orders made or changed by it."""
     shown: tuple[int, ...] = ()

@@ -14,6 +14,7 @@ from typing import Final
 from outlast.mock.clock import VenueClock
 from outlast.mock.engine.engine import Engine
 from outlast.mock.engine.events import EngineEvent
+from outlast.mock.engine.model import Instrument, Order
 from outlast.mock.faults import Chance, FaultDesk
 from outlast.mock.keys import Account, KeyRing
 from outlast.mock.scenario.defaults import to_instrument
@@ -27,6 +28,11 @@ from outlast.mock.venue import Venue
 from outlast.mock.venues.dialect import WRITES, Dialect
 
 __all__ = ["DEFAULT_ACCOUNT", "DialectFactory", "MockError", "Run", "check_rule"]
+
+ENDED_ORDERS_MAX: Final = 3_000
+"""Ended orders that the venues of a run remember together, each an equal share."""
+_FOLD_EVERY_MS: Final = 1_000
+"""How often, in venue time, the truth is told how complete it is."""
 
 DEFAULT_ACCOUNT: Final = "main"
 """The account whose key and secret the mock prints when it starts."""
@@ -74,8 +80,10 @@ class Run:
         """What the venue has announced: (venue time, text)."""
         self._on_change = on_change
         self._ordinals = itertools.count(1)
+        self._folded_ms = scenario.t0_ms
         self._fired = 0  # how many of the script's events have been
         self._accounts = {DEFAULT_ACCOUNT}
+        self._ended_max = ENDED_ORDERS_MAX // max(1, len(dialects))
         self._served = {name: self._serve(make(scenario.seed)) for name, make in dialects.items()}
 
     @property
@@ -93,6 +101,7 @@ class Run:
         for stage in self._stages():
             self.clock.on_step(stage.step)
             stage.report_market()
+        self.clock.on_step(self._fold)
         for entry in self.scenario.status_page:
             self.clock.at(entry.at_s, self._on_change)
         self.clock.start()
@@ -137,23 +146,36 @@ class Run:
 
     def _serve(self, dialect: Dialect) -> _Served:
         scenario = self.scenario
-        engine = Engine(
-            [
-                # On the wire an instrument has the venue's name; the scenario's key may carry a
-                # suffix, where two products share that name.
+        specs = scenario.world.listed_on(dialect.venue)
+
+        def instruments(*, later: bool) -> list[Instrument]:
+            # On the wire an instrument has the venue's name; the scenario's key may carry a
+            # suffix, where two products share that name.
+            return [
                 replace(to_instrument(spec, dialect.venue), symbol=spec.venue_symbol)
-                for spec in scenario.world.listed_on(dialect.venue)
-            ],
+                for spec in specs
+                if (spec.symbol in scenario.listed_later) is later
+            ]
+
+        engine = Engine(
+            instruments(later=False),
+            upcoming=instruments(later=True),
             product=dialect.product,
             seed=scenario.seed,
             start_ms=scenario.t0_ms,
             venue=dialect.venue,
+            ended_max=self._ended_max,
         )
 
         def tell_truth(event: EngineEvent) -> None:
             self.truth.engine_event(dialect.venue, event)
 
+        def tell_forgotten(orders: Sequence[Order]) -> None:
+            ids = [order.order_id for order in orders]
+            self.truth.forgotten(self.clock.now_ms, dialect.venue, ids)
+
         engine.listen(tell_truth, public_trades=False)
+        engine.on_forgotten(tell_forgotten)
         dialect.attach(engine)
         stage = Stage(
             venue=dialect.venue,
@@ -176,6 +198,13 @@ class Run:
             keeps_held=any(brings_back(r) for p in self.scenario.phases for r in p.faults),
         )
         return _Served(venue, stage, stage.open_account(DEFAULT_ACCOUNT))
+
+    def _fold(self) -> None:
+        """Let the truth know how far it has been told everything."""
+        if self.clock.now_ms - self._folded_ms >= _FOLD_EVERY_MS:
+            self._folded_ms = self.clock.now_ms
+            venues = self.venues.values()
+            self.truth.complete_until(min(venue.told_until_ms() for venue in venues))
 
     def _stages(self) -> Sequence[Stage]:
         return [served.stage for served in self._served.values()]
@@ -205,15 +234,11 @@ class Run:
         self._on_change()
 
 
-_PLAYED: Final = ("funding", "notice")
-
-
 def check_scenario(scenario: Scenario) -> None:
     """Refuse what the exchange cannot play, before anything is started.
 
     Raises:
-        MockError: a rule that contradicts itself (see `check_rule`), or an event of a kind that
-            nothing here carries out.
+        MockError: a rule that contradicts itself (see `check_rule`).
     """
     for phase in scenario.phases:
         for rule in phase.faults:
@@ -221,12 +246,6 @@ def check_scenario(scenario: Scenario) -> None:
             if problem:
                 raise MockError(
                     f"{scenario.scenario}: rule {rule.id} (line {rule.line}): {problem}"
-                )
-        for event in phase.events:
-            if event.kind not in _PLAYED:
-                raise MockError(
-                    f"{scenario.scenario}: phase {phase.name}: events: the mock does not play "
-                    f"{event.kind}; it plays {' and '.join(_PLAYED)}: take it out"
                 )
 
 

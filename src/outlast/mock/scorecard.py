@@ -10,15 +10,26 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from outlast.mock.conditions import Span
+from outlast.mock.engine.model import Execution
 from outlast.mock.history import AccountHistory
 from outlast.mock.intents import Send
+from outlast.mock.past import Exit, Exposure, Held
 from outlast.mock.records import Told
-from outlast.mock.traffic import Row
+from outlast.mock.scenario.model import Scenario
 
 if TYPE_CHECKING:
     from outlast.mock.truth import Truth
 
-__all__ = ["outage_spans", "scorecard"]
+__all__ = [
+    "cost_of",
+    "exit_of",
+    "held_before",
+    "is_refused_exit",
+    "outage_spans",
+    "scorecard",
+    "troubled_phases",
+    "willing_for",
+]
 
 ZERO: Final = Decimal(0)
 _MINUTE_MS: Final = 60_000
@@ -40,74 +51,63 @@ def scorecard(truth: Truth, account: str) -> dict[str, Any]:
 
     An exit is a create that can only reduce. Measures that need an event that never came are None.
     """
-    sends = [send for intent in truth.intents(account) for send in intent.sends]
+    past, asked, intents = truth.past(account), truth.asked(account), truth.intents(account)
+    sends = [send for intent in intents for send in intent.sends]
     sends.sort(key=lambda send: (send.at_ms, send.record.ordinal))
     exits = [send for send in sends if send.facts.reduces]
-    rows = sorted(truth.traffic.rows(account), key=lambda row: (row.settled_ms, row.ordinal))
     histories = truth.history.of(account)
-    intents = truth.intents(account)
-    outage = outage_spans(truth)
-    outage_min = sum(span.end_ms - span.start_ms for span in outage) / _MINUTE_MS
-    in_outage = sum(
-        any(span.start_ms <= row.arrived_ms < span.end_ms for span in outage) for row in rows
-    )
+    outage_min = sum(s.end_ms - s.start_ms for s in outage_spans(truth)) / _MINUTE_MS
     made = {id(order): order for send in sends for order in send.orders if order.existed}
+    exposure = _exposure(truth, account, histories, exits)
+    unresolved = sum(unknown.resolved_ms is None for unknown in truth.unknowns(account))
+    wanted = past.intents + len(intents)
     return {
-        "intents": len(intents),
-        "orders": len(made),
-        "duplicates": sum(len(intent.duplicates()) for intent in intents),
-        "lost": len(truth.lost(account)),
-        "unresolved": sum(unknown.resolved_ms is None for unknown in truth.unknowns(account)),
-        "requests": len(rows),
-        "requests_per_intent": round(len(rows) / len(intents), 2) if intents else None,
-        "bans": _bans(truth, account, rows),
-        "over_limit": sum(row.limited and not row.banned for row in rows),
-        "time_to_flat_s": _time_to_flat_s(histories, exits),
-        "exposure_minutes": _exposure_minutes(histories, exits, truth.now_ms),
-        "first_exit_after_s": _first_exit_after_s(truth, account, exits),
+        "intents": wanted,
+        "orders": past.orders + len(made),
+        "duplicates": past.duplicates + sum(len(intent.duplicates()) for intent in intents),
+        "lost": past.lost + len(truth.lost(account)),
+        "unresolved": past.unresolved + unresolved,
+        "requests": asked.requests,
+        "requests_per_intent": round(asked.requests / wanted, 2) if wanted else None,
+        "bans": asked.bans + asked.dial_bans,
+        "over_limit": asked.over_limit,
+        "time_to_flat_s": _time_to_flat_s(exposure),
+        "exposure_minutes": _exposure_minutes(exposure),
+        "first_exit_after_s": _first_exit_after_s(truth, account, exposure, exits),
         "realised_loss": f"{_realised_loss(truth, histories):f}",
-        "refused_exits": sum(send.record.told is Told.REFUSED for send in exits),
-        "accepted_exits": sum(send.accepted for send in exits),
-        "requests_in_outage": in_outage,
-        "requests_per_minute_in_outage": round(in_outage / outage_min, 2) if outage_min else None,
+        "refused_exits": past.refused_exits + sum(is_refused_exit(send) for send in exits),
+        "accepted_exits": past.accepted_exits + sum(send.accepted for send in exits),
+        "requests_in_outage": asked.in_outage,
+        "requests_per_minute_in_outage": (
+            round(asked.in_outage / outage_min, 2) if outage_min else None
+        ),
         "open_position_at_end": _open_positions(histories, truth.now_ms),
+    }
+
+
+def is_refused_exit(send: Send) -> bool:
+    return send.facts.reduces and send.record.told is Told.REFUSED
+
+
+def troubled_phases(scenario: Scenario) -> set[str]:
+    """The phases with a fault on orders that does more than add latency."""
+    return {
+        phase.name
+        for phase in scenario.phases
+        for rule in phase.faults
+        if rule.decides and any(endpoint.startswith("orders.") for endpoint in rule.endpoints)
     }
 
 
 def outage_spans(truth: Truth) -> list[Span[str]]:
     """The phases, as they ran, with a fault on orders that does more than add latency."""
-    troubled = {
-        phase.name
-        for phase in truth.scenario.phases
-        for rule in phase.faults
-        if rule.decides and any(endpoint.startswith("orders.") for endpoint in rule.endpoints)
-    }
+    troubled = troubled_phases(truth.scenario)
     spans = truth.conditions.phases.spans(truth.now_ms)
     return [span for span in spans if span.value in troubled]
 
 
-def _bans(truth: Truth, account: str, rows: Iterable[Row]) -> int:
-    """Unbroken series of answers 418 by venue; banned dials of one kind in a row are one ban."""
-    banned: dict[str, bool] = {}
-    bans = 0
-    for row in rows:
-        if row.banned and not banned.get(row.venue, False):
-            bans += 1
-        banned[row.venue] = row.banned
-    dialled: dict[tuple[str, str], bool] = {}
-    for dial in truth.conditions.dials:
-        if dial.account not in (None, account):
-            continue
-        is_ban = dial.outcome == "banned"
-        if is_ban and not dialled.get((dial.venue, dial.kind), False):
-            bans += 1
-        dialled[dial.venue, dial.kind] = is_ban
-    return bans
-
-
-def _held(histories: Iterable[AccountHistory], exits: list[Send]) -> dict[tuple[str, str], Decimal]:
-    """The positions at the first exit, by venue and symbol."""
-    at_ms = exits[0].at_ms
+def held_before(histories: Iterable[AccountHistory], at_ms: int) -> Held:
+    """The positions just before an instant, by venue and symbol."""
     return {
         (history.venue, symbol): qty
         for history in histories
@@ -115,67 +115,73 @@ def _held(histories: Iterable[AccountHistory], exits: list[Send]) -> dict[tuple[
     }
 
 
-def _time_to_flat_s(histories: list[AccountHistory], exits: list[Send]) -> float | None:
-    if not exits:
+def _exposure(
+    truth: Truth, account: str, histories: list[AccountHistory], exits: list[Send]
+) -> Exposure | None:
+    """What became of the positions of the first exit, up to now; None without an exit."""
+    known = truth.past(account).exposure
+    if known is None:
+        if not exits:
+            return None
+        known = Exposure(exits[0].at_ms, held_before(histories, exits[0].at_ms))
+    return known.copy().follow(histories, truth.now_ms, is_end=True)
+
+
+def _time_to_flat_s(exposure: Exposure | None) -> float | None:
+    if exposure is None or exposure.flat_ms is None:
         return None
-    start = exits[0].at_ms
-    held = _held(histories, exits)
-    steps = {
-        (history.venue, symbol): tracked.true
-        for history in histories
-        for symbol, tracked in history.positions.items()
-        if (history.venue, symbol) in held
-    }
-    changes = sorted({s.start_ms for st in steps.values() for s in st.spans(_FAR)} | {start})
-    for at_ms in changes:
-        if at_ms >= start and all(track.at(at_ms, ZERO) == 0 for track in steps.values()):
-            return (at_ms - start) / 1000
-    return None
+    return (exposure.flat_ms - exposure.start_ms) / 1000
 
 
-def _exposure_minutes(
-    histories: list[AccountHistory], exits: list[Send], end_ms: int
+def _exposure_minutes(exposure: Exposure | None) -> float | None:
+    return None if exposure is None else round(float(exposure.shares_ms() / _MINUTE_MS), 3)
+
+
+def _first_exit_after_s(
+    truth: Truth, account: str, exposure: Exposure | None, exits: list[Send]
 ) -> float | None:
-    if not exits:
-        return None
-    start = exits[0].at_ms
-    held = _held(histories, exits)
-    total = ZERO
-    for history in histories:
-        for symbol, tracked in sorted(history.positions.items()):
-            first = held.get((history.venue, symbol))
-            if first is None:
-                continue
-            for span in tracked.true.spans(end_ms):
-                length_ms = span.end_ms - max(span.start_ms, start)
-                if length_ms > 0:
-                    total += abs(span.value) / abs(first) * length_ms
-    return round(float(total / _MINUTE_MS), 3)
-
-
-def _first_exit_after_s(truth: Truth, account: str, exits: list[Send]) -> float | None:
     """None when no exit was taken, or when nobody reported whether the venue was willing."""
-    taken = next((send for send in exits if send.accepted), None)
-    willing = truth.conditions.willingness(account)
-    if taken is None or willing is None:
+    taken = [exit_of(truth, account, send) for send in exits if send.accepted]
+    known = truth.past(account).first_exit
+    taken += [] if known is None else [known]
+    if not taken or exposure is None or truth.conditions.willingness(account) is None:
         return None
-    if not willing.before(taken.at_ms, False):
+    first = min(taken, key=lambda exit_: (exit_.at_ms, exit_.ordinal))
+    was_willing, since = first.willing
+    if not was_willing:
         return 0.0  # it became willing with this very request
-    since = willing.since(taken.at_ms - 1)
-    start = exits[0].at_ms if since is None else max(since, exits[0].at_ms)
-    return max(taken.at_ms - start, 0) / 1000
+    start = exposure.start_ms if since is None else max(since, exposure.start_ms)
+    return max(first.at_ms - start, 0) / 1000
+
+
+def exit_of(truth: Truth, account: str, send: Send) -> Exit:
+    """An exit, and whether the venue was willing to take it just before."""
+    return Exit(send.at_ms, send.record.ordinal, send.willing or willing_for(truth, account, send))
+
+
+def willing_for(truth: Truth, account: str, send: Send) -> tuple[bool, int | None]:
+    """Whether the venue was willing just before a send, and since when."""
+    willing = truth.conditions.willingness(account)
+    if willing is None:
+        return False, None
+    return bool(willing.before(send.at_ms, False)), willing.since(send.at_ms - 1)
 
 
 def _realised_loss(truth: Truth, histories: Iterable[AccountHistory]) -> Decimal:
     """Fees less realised profit; a fee in the base currency is counted at the fill's price."""
     loss = ZERO
     for history in histories:
+        loss += history.dropped_loss
         for fill in history.fills:
-            spec = truth.instrument(history.venue, fill.symbol)
-            in_base = spec is not None and fill.fee_currency == spec.base
-            fee = fill.fee * fill.price if in_base else fill.fee
-            loss += fee - fill.realised_pnl
+            loss += cost_of(truth, history.venue, fill)
     return loss
+
+
+def cost_of(truth: Truth, venue: str, fill: Execution) -> Decimal:
+    """The fee of a fill less the profit it realised."""
+    spec = truth.instrument(venue, fill.symbol)
+    in_base = spec is not None and fill.fee_currency == spec.base
+    return (fill.fee * fill.price if in_base else fill.fee) - fill.realised_pnl
 
 
 def _open_positions(histories: Iterable[AccountHistory], at_ms: int) -> dict[str, str]:
@@ -184,6 +190,3 @@ def _open_positions(histories: Iterable[AccountHistory], at_ms: int) -> dict[str
         for history in histories
         for symbol, qty in history.open_positions(at_ms).items()
     }
-
-
-_FAR: Final = 1 << 62

@@ -18,6 +18,7 @@ from outlast.mock.engine.events import OrderSnapshot
 from outlast.mock.engine.model import EngineMode, NewOrder, OrderType, Product
 from outlast.mock.faults import FaultDesk, RequestFacts
 from outlast.mock.keys import Account, KeyRing
+from outlast.mock.scenario.defaults import T0_MS_DEFAULT
 from outlast.mock.scenario.model import Event, InstrumentSpec, OpenOrderSpec
 from outlast.mock.scenario.moment import AccountState, EngineState, MarketState, Moment
 from outlast.mock.scenario.script import Script
@@ -83,6 +84,13 @@ class Stage:
         return self._clock.now_ms + round(step_s * 1000)
 
     @property
+    def protocol_ms(self) -> int:
+        """The date whose protocol is spoken, where the venue has changed it: that of the story."""
+        if not self._script.scenario.begins_now:
+            return self.shown_ms
+        return self.shown_ms - self._clock.t0_ms + T0_MS_DEFAULT
+
+    @property
     def shown_mode(self) -> EngineMode:
         """The engine mode that the venue's own status reports show: `inband_lag` behind."""
         then_s = self._clock.elapsed_s - self.moment.engine_on(self.venue).inband_lag_s
@@ -133,11 +141,19 @@ class Stage:
 
     def fire(self, event: Event) -> None:
         """Do one event of the script that falls to this venue."""
-        if event.kind == "funding":
-            for spec in self._specs.values():
-                if spec.symbol in event.symbols and self.product is Product.UM:
+        meant = [s for s, spec in self._specs.items() if spec.symbol in event.symbols]
+        for symbol in meant:
+            match event.kind:
+                case "funding" if self.product is Product.UM and symbol in self.engine.instruments:
                     rate = FUNDING_RATE if event.rate is None else event.rate
-                    self.engine.fund(spec.venue_symbol, rate)
+                    self.engine.fund(symbol, rate)
+                case "tick_size_change":
+                    assert event.tick is not None, "a reader's mistake: it asks for the tick"
+                    self.engine.change_tick(symbol, event.tick)
+                case "listing":
+                    self.engine.list_instrument(symbol)
+        if meant:
+            self.report_market()
 
     def refuses_dials(self) -> bool:
         """True while every request would be refused: then nothing listens on the venue's port."""
@@ -207,10 +223,10 @@ class Stage:
     def report_market(self) -> None:
         """Tell the truth what things cost here and at the peers."""
         self._marketed_ms = self.true_ms
-        for symbol, spec in self._specs.items():
+        for symbol in self.engine.instruments:
             self._truth.market(
                 self.true_ms,
-                spec.symbol,
+                self._specs[symbol].symbol,
                 self.engine.last_price(symbol),
                 self.engine.peer_price(symbol),
                 self.engine.mark_price(symbol) if self.product is Product.UM else None,

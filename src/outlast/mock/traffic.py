@@ -1,15 +1,15 @@
-"""Every request that reached the mock: a narrow table of all, and the whole of those that matter.
+"""The requests that reached the mock: a narrow table, and the whole of those that matter.
 
-Memory: 35 bytes a request for ever; besides, whole records of every request that may change an
-order (`WRITES`) and of the newest `reads_max` others. Of older writes the parameters are dropped.
-So a long run grows with the orders it sends, hardly with what it reads.
+Whole are the requests for orders of which something may still be asked (`folding.py`), and the
+newest `reads_max` others. Of older requests for orders the parameters are dropped. The table loses
+its rows (36 bytes each) when what follows from them has been taken (`take_out`).
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
@@ -136,15 +136,24 @@ class Traffic:
         self._settled = array("q")
         self._state = array("q")
         self._ordinal = array("q")
+        self._has_arrived = array("B")  # whether a row has been taken by its arrival
+        self._gone = 0
+        self._table: list[tuple[Row, bool]] | None = None  # as last asked for
+        self._fresh: list[RequestRecord] = []
         self._writes: list[RequestRecord] = []
         self._reads: deque[RequestRecord] = deque(maxlen=reads_max)
         self._recent_writes: deque[RequestRecord] = deque()
         self._reads_max = reads_max
+        self._listeners: list[Callable[[RequestRecord], None]] = []
         self.quiets: list[Quiet] = []
 
     def __len__(self) -> int:
         """How many requests arrived."""
-        return len(self._arrived)
+        return self._gone + len(self._arrived)
+
+    def listen(self, listener: Callable[[RequestRecord], None]) -> None:
+        """Show every request to `listener` when it is settled, while its record is still whole."""
+        self._listeners.append(listener)
 
     def note(self, record: RequestRecord) -> None:
         """Take one settled request. From here on the record belongs to the truth."""
@@ -155,15 +164,20 @@ class Traffic:
         self._settled.append(settled_ms(record))
         self._state.append(state_ms(record))
         self._ordinal.append(record.ordinal)
+        self._has_arrived.append(False)
+        self._table = None
         if record.retry_after_s is not None and (record.limited or record.status in (418, 429)):
             self._be_quiet(record, record.retry_after_s)
         if record.endpoint in WRITES:
+            self._fresh.append(record)
             self._writes.append(record)
             self._recent_writes.append(record)
             if len(self._recent_writes) > self._reads_max:
                 self._recent_writes.popleft().params = {}
         else:
             self._reads.append(record)
+        for listener in self._listeners:
+            listener(record)
 
     def _be_quiet(self, record: RequestRecord, retry_after_s: float) -> None:
         start = settled_ms(record)
@@ -188,41 +202,98 @@ class Traffic:
         self.quiets.append(quiet)
 
     def rows(self, account: str | None = None) -> Iterator[Row]:
-        """All requests of `account` and those of nobody in particular; of everybody for None.
+        """The requests in the table of `account` and those of nobody in particular; all for None.
 
         In the order in which they were settled, not in that of their arrival.
         """
+        return (row for row, _ in self._rows() if account is None or row.account in (None, account))
+
+    def arrivals(self, account: str) -> Iterator[Row]:
+        """Those of `rows` that have not been taken out by their arrival."""
+        return (row for row, taken in self._rows() if not taken and row.account in (None, account))
+
+    def take_out(self, until_ms: int) -> tuple[list[Row], list[Row]]:
+        """The rows that arrived before `until_ms`, each once, and those settled before it.
+
+        The latter leave the table.
+        """
+        arrived, settled, stay = [], [], []
+        for index, (row, taken) in enumerate(self._rows()):
+            if row.arrived_ms < until_ms and not taken:
+                arrived.append(row)
+                self._has_arrived[index] = True
+            if row.settled_ms < until_ms:
+                settled.append(row)
+            else:
+                stay.append(index)
+        columns = (self._kind, self._flags, self._arrived, self._settled)
+        for column in (*columns, self._state, self._ordinal, self._has_arrived):
+            column[:] = array(column.typecode, [column[index] for index in stay])
+        self._gone += len(settled)
+        self._table = None
+        return arrived, settled
+
+    def _rows(self) -> list[tuple[Row, bool]]:
+        if self._table is None:
+            self._table = list(self._read_table())
+        return self._table
+
+    def _read_table(self) -> Iterator[tuple[Row, bool]]:
         kinds = list(self._kinds)
         for index, kind in enumerate(self._kind):
-            whose, venue, product, endpoint = kinds[kind]
-            if account is not None and whose not in (None, account):
-                continue
             flags = self._flags[index]
             shown = (
                 tuple(name for name, flag in _PICTURE_FLAGS.items() if flags & flag)
                 if flags & (_BALANCES | _POSITIONS | _OPEN_ORDERS)
                 else ()
             )
-            yield Row(
+            row = Row(
                 self._arrived[index],
                 self._settled[index],
                 self._state[index],
                 self._ordinal[index],
-                whose,
-                venue,
-                product,
-                endpoint,
+                *kinds[kind],
                 bool(flags & _COMPLETE),
                 bool(flags & _LIED),
                 shown,
                 bool(flags & (_LIMITED | _DIALS)),
                 bool(flags & (_BANNED | _DIALS)),
             )
+            yield row, bool(self._has_arrived[index])
 
-    def writes(self, account: str | None = None) -> list[RequestRecord]:
-        """The requests that may change orders, in the order of their arrival."""
-        mine = (r for r in self._writes if account is None or r.account in (None, account))
+    @property
+    def backlog(self) -> int:
+        """How many rows the table has."""
+        return len(self._arrived)
+
+    def fresh_writes(self, account: str) -> list[RequestRecord]:
+        """The requests that may change orders and that nothing follows from yet, as they came.
+
+        Those of `account` and of nobody in particular.
+        """
+        mine = (record for record in self._fresh if record.account in (None, account))
         return sorted(mine, key=attrgetter("arrived_ms", "ordinal"))
+
+    def keep_writes(self, until_ms: int, wanted: Callable[[RequestRecord], bool]) -> None:
+        """What follows from all before `until_ms` has been taken.
+
+        Of the requests that may change orders those wanted stay whole, and the newest.
+        """
+        self._fresh = [
+            record
+            for record in self._fresh
+            # An order that is asked for counts from its arrival, a cancel from its answer.
+            if (record.arrived_ms if record.endpoint == "orders.create" else settled_ms(record))
+            >= until_ms
+        ]
+        fresh = {id(record) for record in self._fresh}
+        newest = len(self._writes) - self._reads_max
+        self._writes = [
+            record
+            for index, record in enumerate(self._writes)
+            if index >= newest or id(record) in fresh or wanted(record)
+        ]
+        self.quiets = [quiet for quiet in self.quiets if quiet.start_ms >= until_ms]
 
     def kept(self) -> list[RequestRecord]:
         """All records that are still whole, in the order of their arrival."""

@@ -4,26 +4,28 @@ The pipeline reports everything as it happens, in venue time; the truth never re
 asks a bot, and decides nothing. Intents, verdict and scorecard are computed from it on demand, for
 any client in any language. The JSON documents are described in `docs/mock.md` and carry `VERSION`.
 
-Memory: see `traffic.py` for requests; besides about 1 kB an engine order, 100 bytes a change of a
-position or balance, and one entry a change of phase, price (by 0.1 %, or a minute) or lie.
+Memory: what is closed is folded into sums (`folding.py`), so that an endless run stays small.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from outlast.mock.asked import Asked
 from outlast.mock.belief import Belief
 from outlast.mock.conditions import Conditions, Dial, Quote, Steps, utc
 from outlast.mock.engine.events import EngineEvent, OrderSnapshot, TradeEvent
+from outlast.mock.folding import fold
 from outlast.mock.history import AccountHistory, History, OrderHistory
-from outlast.mock.intents import Intent, Unknown, track, unknowns
+from outlast.mock.intents import Intent, Unknown, sends_of, unknowns
+from outlast.mock.past import Past, bounds_of
 from outlast.mock.records import RequestRecord, Told
 from outlast.mock.scenario.defaults import to_instrument
 from outlast.mock.scenario.model import InstrumentSpec, Scenario
-from outlast.mock.scorecard import scorecard
+from outlast.mock.scorecard import cost_of, scorecard, troubled_phases
 from outlast.mock.traffic import Traffic, settled_ms, state_ms
 from outlast.mock.verdict import judge
 
@@ -31,22 +33,49 @@ __all__ = ["VERSION", "Truth"]
 
 VERSION: Final = 1
 """Of the JSON documents of truth, requests and verdict; it grows when a field changes meaning."""
+_NOBODY: Final = ""
+"""Whose requests count for every account."""
 
 
 class Truth:
     """Everything the mock saw of one run. `history`, `traffic` and `conditions` are its parts."""
 
-    def __init__(self, scenario: Scenario, *, reads_max: int = 4_000) -> None:
-        """Begin an empty truth; `reads_max` whole records of reads are kept for `requests_json`."""
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        reads_max: int = 4_000,
+        open_max: int = 20_000,
+        refused_max: int = 1_000,
+        fold_every: int = 1_000,
+    ) -> None:
+        """Begin an empty truth.
+
+        `reads_max` whole records of reads are kept for `requests_json`, and as many of the newest
+        writes. `open_max` and `refused_max`: see `folding.py`. It is done with every `fold_every`
+        requests; less often when more than twice as much is kept.
+        """
         self.scenario = scenario
         self.history = History()
         self.traffic = Traffic(reads_max=reads_max)
         self.conditions = Conditions()
         self.now_ms = scenario.t0_ms
         """The latest venue time that anything was reported for: the end of the run so far."""
+        self.on_change: Callable[[], None] | None = None
+        """Called after anything but prices was reported; for those who look on."""
         self._absent: dict[str, dict[tuple[str, str], array[int]]] = {}
         self._changes = 0
         self._intents: dict[str, tuple[int, list[Intent]]] = {}
+        self._asked: dict[str, tuple[int, Asked]] = {}
+        self._troubled = troubled_phases(scenario)
+        asked = Asked(
+            bounds=bounds_of(scenario, "requests_total", "connects_max"),
+            keeps_arrivals=scenario.expectation("breaker_scope") is not None,
+        )
+        self._pasts = {_NOBODY: Past(asked=asked)}
+        self._open_max, self._refused_max = open_max, refused_max
+        self._fold_every = fold_every
+        self._folded_at = 0  # how many requests there were when it was folded last
 
     # -- reports of the pipeline --------------------------------------------------------------
 
@@ -89,6 +118,7 @@ class Truth:
         for name in record.told_absent:
             mine = self._absent.setdefault(record.account or "", {})
             mine.setdefault((record.venue, name), array("q")).append(state_ms(record))
+        self._tell()
 
     def engine_event(self, venue: str, event: EngineEvent) -> None:
         """One event of a venue's engine, at the latest when the venue reports it.
@@ -97,17 +127,39 @@ class Truth:
         """
         self.advance(event.trade.at_ms if isinstance(event, TradeEvent) else event.at_ms)
         self.history.take(venue, event)
+        self._tell()
 
     def shown(self, at_ms: int, venue: str, order_ids: Iterable[int]) -> None:
         """A stream has told the owner of these orders how they stand."""
         self.advance(at_ms)
         for order_id in order_ids:
             self.history.show(venue, order_id, at_ms, at_ms)
+        self._tell()
 
     def voided(self, at_ms: int, venue: str, order_id: int) -> None:
         """An accepted order has vanished without an event (`apply_then_void`)."""
         self.advance(at_ms)
         self.history.void(venue, order_id, at_ms)
+        self._tell()
+
+    def forgotten(self, at_ms: int, venue: str, order_ids: Iterable[int]) -> None:
+        """The venue no longer knows these orders: no answer and no stream will tell of them."""
+        self.advance(at_ms)
+        for order_id in order_ids:
+            self.history.forgotten(venue, order_id, at_ms)
+
+    def complete_until(self, at_ms: int) -> None:
+        """Nothing that happened before `at_ms` will be reported any more.
+
+        Report it now and then: then what is closed need not be kept.
+        """
+        kept = self.traffic.backlog + sum(len(past.runs.sends) for past in self._pasts.values())
+        if len(self.traffic) - self._folded_at >= max(self._fold_every, kept // 2):
+            fold(self, at_ms, open_max=self._open_max, refused_max=self._refused_max)
+            self._folded_at = len(self.traffic)
+            self._changes += 1
+            self._intents.clear()
+            self._asked.clear()
 
     def willing(self, at_ms: int, account: str, yes: bool) -> None:
         """Whether the venue would now let the next exit of `account` through to the engine.
@@ -141,6 +193,7 @@ class Truth:
         """
         self.advance(at_ms)
         self.conditions.lie(at_ms, [what] if isinstance(what, str) else what, venue)
+        self._tell()
 
     def market(
         self,
@@ -160,6 +213,10 @@ class Truth:
         self.advance(at_ms)
         self.conditions.quote(at_ms, venue, symbol, Quote(venue_price, peer_price, mark))
 
+    def _tell(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
+
     # -- what follows from it -----------------------------------------------------------------
 
     def accounts(self) -> list[str]:
@@ -167,15 +224,47 @@ class Truth:
         return self.traffic.accounts() or self.history.accounts()
 
     def intents(self, account: str) -> list[Intent]:
-        """The intents of `account`, oldest first."""
+        """The intents of `account` that are kept, oldest first."""
         known = self._intents.get(account)
         if known is None or known[0] != self._changes:
-            tracked = track(self.traffic.writes(account), self.history.of(account))
-            known = self._intents[account] = (self._changes, tracked)
+            fresh = sends_of(self.traffic.fresh_writes(account))
+            found = self.past(account).runs.with_fresh(fresh, self.history.of(account))
+            known = self._intents[account] = (self._changes, found)
         return known[1]
 
+    def asked(self, account: str) -> Asked:
+        """What `account` has asked of the venues."""
+        known = self._asked.get(account)
+        if known is None or known[0] != self._changes:
+            asked = self.past(account).asked.copy()
+            asked.take(
+                arrived=self.traffic.arrivals(account),
+                settled=self.traffic.rows(account),
+                quiets=[q for q in self.traffic.quiets if q.account in (None, account)],
+                dials=self._dials(account, asked.until_ms),
+                is_outage=self._is_outage,
+            )
+            known = self._asked[account] = (self._changes, asked)
+        return known[1]
+
+    def _dials(self, account: str, since_ms: int, until_ms: int = 1 << 62) -> list[Dial]:
+        return [
+            dial
+            for dial in self.conditions.dials
+            if since_ms <= dial.at_ms < until_ms and dial.account in (None, account)
+        ]
+
+    def _is_outage(self, at_ms: int) -> bool:
+        if at_ms >= self.now_ms:
+            return False
+        return self.conditions.phases.at(at_ms, "") in self._troubled
+
+    def past(self, account: str) -> Past:
+        """What is not kept whole any more of `account`."""
+        return self._pasts.get(account, self._pasts[_NOBODY])
+
     def unknowns(self, account: str) -> list[Unknown]:
-        """The sends of `account` whose reply left their fate open."""
+        """The sends of `account` that are kept and whose reply left their fate open."""
         return unknowns(self.intents(account), self._absent.get(account, {}))
 
     def absent_times(self, account: str, venue: str, client_order_id: str) -> Sequence[int]:
@@ -183,7 +272,7 @@ class Truth:
         return self._absent.get(account, {}).get((venue, client_order_id), ())
 
     def lost(self, account: str) -> list[OrderHistory]:
-        """The orders that were live or filled and that the client was never shown.
+        """The orders that were live or filled and that the client was never shown, as kept.
 
         An order that a triggered one became is known when either was shown after that.
         """
@@ -237,6 +326,56 @@ class Truth:
         Belief.read(belief)  # a wrong belief is told, though no measure is taken from it
         return scorecard(self, account)
 
+    # -- letting go (see `folding.py`) --------------------------------------------------------
+
+    def begin_pasts(self) -> list[str]:
+        """Every account that has a past from here on, and nobody in particular first."""
+        dialled = {dial.account or _NOBODY for dial in self.conditions.dials}
+        known = {*self.traffic.accounts(), *self.history.accounts(), *dialled}
+        for account in sorted(known):
+            if account not in self._pasts:
+                self._pasts[account] = self._pasts[_NOBODY].copy()
+        return list(self._pasts)
+
+    def take_asked(self, until_ms: int) -> None:
+        """Let every account's sums take what was asked before `until_ms`."""
+        arrived, settled = self.traffic.take_out(until_ms)
+        quiets = [quiet for quiet in self.traffic.quiets if quiet.start_ms < until_ms]
+        for account, past in self._pasts.items():
+            whose = (None, account)
+            past.asked.take(
+                arrived=[row for row in arrived if row.account in whose],
+                settled=[row for row in settled if row.account in whose],
+                quiets=[quiet for quiet in quiets if quiet.account in whose],
+                dials=self._dials(account, past.asked.until_ms, until_ms),
+                is_outage=self._is_outage,
+            )
+            past.asked.until_ms = until_ms
+        self._asked.clear()
+
+    def drop_orders(self, history: AccountHistory, order_ids: Collection[int]) -> None:
+        """Keep the sums of these orders and their fills."""
+        self.history.drop(history, order_ids, lambda fill: cost_of(self, history.venue, fill))
+
+    def forget_before(self, at_ms: int) -> None:
+        """Nobody will ask for prices, positions and answers before `at_ms` any more."""
+        self.conditions.forget_before(at_ms)
+        for history in self.history.all():
+            history.forget_before(at_ms)
+        for account, told in self._absent.items():
+            names = {
+                (send.record.venue, send.facts.client_order_id)
+                for send in self.past(account).runs.sends
+            }
+            names |= {
+                (history.venue, order.client_order_id)
+                for history in self.history.of(account)
+                for order in history.orders.values()
+            }
+            self._absent[account] = {
+                name: times for name, times in told.items() if name in names or times[-1] >= at_ms
+            }
+
     # -- JSON ---------------------------------------------------------------------------------
 
     def verdict_json(self, belief: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -280,6 +419,15 @@ class Truth:
                 {"at_ms": d.at_ms, "kind": d.kind, "outcome": d.outcome, "venue": d.venue}
                 for d in conditions.dials
             ],
+            "not_listed": {account: self._not_listed(account) for account in self.accounts()},
+        }
+
+    def _not_listed(self, account: str) -> dict[str, int]:
+        histories = self.history.of(account)
+        return {
+            "orders": sum(history.dropped_orders for history in histories),
+            "fills": sum(history.dropped_fills for history in histories),
+            "intents": self.past(account).intents,
         }
 
     def requests_json(
@@ -374,11 +522,13 @@ def _intent_json(intent: Intent) -> dict[str, Any]:
     return {
         "venue": intent.venue,
         "asks": intent.describe(),
-        "client_order_ids": _distinct(send.facts.client_order_id for send in intent.sends),
+        "client_order_ids": _distinct(
+            facts.client_order_id for facts in (intent.facts, *(s.facts for s in intent.sends))
+        ),
         "reduces": intent.facts.reduces,
-        "first_ms": intent.sends[0].at_ms,
+        "first_ms": intent.first_ms,
         "told_ms": intent.told_ms(),
-        "attempts": len(intent.sends),
+        "attempts": intent.attempts,
         "requests": [send.record.ordinal for send in intent.sends],
         "orders": [order.order_id for order in intent.orders],
         "duplicates": [order.order_id for order in intent.duplicates()],

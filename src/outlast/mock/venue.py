@@ -9,6 +9,7 @@ that asked for it is gone.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
@@ -52,6 +53,9 @@ General Info, HTTP return codes: -1008 and "Service Unavailable" are not counted
 _CARRIED: Final = frozenset({"dribble", "truncate", "reset"})
 """Replies that carry the normal answer, or a part of it."""
 _SECRETS: Final = frozenset({"signature", "apiKey", "token"})
+_HANGING_MS: Final = 600_000
+"""A request that has been under way for longer does not keep the truth from folding what is
+closed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,7 +82,12 @@ class _VenueTimers:
 
     def later(self, key: Hashable, delay_s: float, action: Callable[[], None]) -> None:
         self.drop(key)
-        self._alarms[key] = self._clock.later(delay_s, action)
+
+        def go_off() -> None:
+            del self._alarms[key]
+            action()
+
+        self._alarms[key] = self._clock.later(delay_s, go_off)
 
     def drop(self, key: Hashable) -> None:
         alarm = self._alarms.pop(key, None)
@@ -159,6 +168,17 @@ class Venue:
         except asyncio.CancelledError:
             self._settle(request.record, whole=False)  # the client left while waiting
             raise
+
+    def told_until_ms(self) -> int:
+        """The truth has been told all that happened before this instant.
+
+        Not yet told is a request under way, and what the engine's reports hold back. A request that
+        hangs for very long is not waited for.
+        """
+        now_ms = self._clock.now_ms
+        first = next(iter(self._under_way.values()), None)
+        waits_ms = now_ms if first is None else max(first.arrived_ms, now_ms - _HANGING_MS)
+        return min(waits_ms, self.stage.engine.told_until_ms)
 
     @property
     def under_way(self) -> list[RequestRecord]:
@@ -301,8 +321,13 @@ class Venue:
                 if not reached.done():
                     reached.set_result(None)
 
+        self._stay_busy(request.record, request.decision.latency_s)
         self._clock.later(request.decision.latency_s, reach)
         await reached
+
+    def _stay_busy(self, record: RequestRecord, for_s: float) -> None:
+        """The engine has to do with a request for so long, whatever becomes of its reply."""
+        record.busy_until_ms = self._clock.now_ms + math.ceil(for_s * 1000) + 1
 
     def _reach_engine(self, request: _Request) -> None:
         if request.refusal is not None:
@@ -311,6 +336,7 @@ class Venue:
         if effect.kind == "apply_after":
             if request.call.is_write:
                 request.record.landed = Landed.LATER
+                self._stay_busy(request.record, effect.value)
                 self._clock.later(effect.value, lambda: self._land(request))
             return
         needs_answer = reply.is_normal or (reply.kind in _CARRIED and not request.call.is_write)
@@ -345,6 +371,7 @@ class Venue:
             if record.landed is Landed.NO and (answer.order_ids or record.create is None):
                 record.landed = Landed.YES
             if effect.kind == "apply_then_void":
+                self._stay_busy(record, effect.value)
                 self._clock.later(effect.value, lambda: self._void(record))
         return answer
 

@@ -13,6 +13,17 @@ from outlast.mock.scenario import ScenarioError, from_data, lint, load, loads
 HEAD = "scenario: night\nvenue: binance-um\n"
 PHASE = HEAD + "phases:\n  - name: bad\n    for: 5m\n"
 SPOT_PHASE = PHASE.replace("binance-um", "binance-spot")
+LISTED = """\
+scenario: night
+venue: binance-um
+world:
+  instruments:
+    BTCUSDT: {mid: 68000, tick: 0.1}
+    SOLUSDT: {mid: 150, tick: 0.01}
+phases:
+  - name: bad
+    for: 5m
+"""
 TWO_VENUES = "scenario: a\nvenue: [binance-um, binance-spot]\nphases: [{name: b, for: 1m}]\n"
 
 
@@ -362,6 +373,32 @@ WRONG = {
     "a pit": (HEAD + "title: " + "[" * 60 + "]" * 60, 3, "", "nested too deeply", "24 levels"),
     "a control character": (HEAD + "title: a\x00b\n", 0, "", "not YAML", "UTF-8"),
     "a list as a key": (HEAD + "? [a, b]\n: c\n", 3, "", "key is not a word", "key: value"),
+    "a listing of everything there is": (
+        LISTED + "    events: [{at: 1m, kind: listing, symbols: [BTCUSDT, SOLUSDT]}]\n",
+        10, "phases[0].events[0]", "binance-um would begin with nothing", "begin with one",
+    ),
+    "a second listing": (
+        LISTED + "    events:\n      - {at: 1m, kind: listing, symbols: SOLUSDT}\n"
+        "      - {at: 2m, kind: listing, symbols: SOLUSDT}\n",
+        12, "phases[0].events[1]", "SOLUSDT is listed already", "once",
+    ),
+    "another tick before the listing": (
+        LISTED + "    events:\n"
+        "      - {at: 1m, kind: tick_size_change, symbols: SOLUSDT, tick: 0.1}\n"
+        "      - {at: 2m, kind: listing, symbols: SOLUSDT}\n",
+        11, "phases[0].events[0]", "SOLUSDT is not listed yet", "follow its listing",
+    ),
+    "a position in what is listed later": (
+        LISTED.replace(
+            "phases:", "  account: {positions: {SOLUSDT: {qty: 1, entry: 150}}}\nphases:"
+        )
+        + "    events: [{at: 1m, kind: listing, symbols: SOLUSDT}]\n",
+        11, "phases[0].events[0]", "a position or an order in SOLUSDT", "out of the world",
+    ),
+    "a tick above the price": (
+        LISTED + "    events: [{at: 1m, kind: tick_size_change, symbols: SOLUSDT, tick: 200}]\n",
+        10, "phases[0].events[0]", "larger than the mid 150 of SOLUSDT", "smaller",
+    ),
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from hashlib import sha256
 from typing import Final
 
 from outlast.mock.engine.model import Execution, Instrument, NewOrder, Order, OrderType, Side
@@ -108,7 +109,12 @@ class Account:
         self.positions: dict[str, Position] = {}
         self.orders: dict[int, Order] = {}
         self.open: dict[int, Order] = {}
-        self.executions: list[Execution] = []
+        self.executions: dict[int, Execution] = {}
+        """By number, oldest first."""
+        self.turnover = _ZERO
+        """What the forgotten fills were worth, in their quote currencies."""
+        self._forgotten = 0
+        self._forgotten_hash = sha256()
         self.leverages: dict[str, int] = {}
         self.in_liquidation = False
         self._namesakes: dict[str, list[int]] = {}
@@ -144,8 +150,25 @@ class Account:
         if client_order_id == before:
             return
         if before:
-            self._namesakes[before].remove(order.order_id)
+            self._unname(order.order_id, before)
         self._namesakes.setdefault(client_order_id, []).append(order.order_id)
+
+    def _unname(self, order_id: int, client_order_id: str) -> None:
+        namesakes = self._namesakes[client_order_id]
+        namesakes.remove(order_id)
+        if not namesakes:
+            del self._namesakes[client_order_id]
+
+    def forget(self, order: Order) -> None:
+        """Know nothing of an ended order any more, except what it left behind."""
+        self._forgotten += 1
+        self._forgotten_hash.update(repr(order).encode())
+        del self.orders[order.order_id]
+        if order.request.client_order_id:
+            self._unname(order.order_id, order.request.client_order_id)
+        for execution in order.executions:
+            del self.executions[execution.execution_id]
+            self.turnover += execution.quote_qty
 
     def named(self, client_order_id: str) -> list[Order]:
         """All orders of this client order id, oldest first."""
@@ -186,6 +209,7 @@ class Account:
             [(asset, w.total, w.locked, w.flows()) for asset, w in self.wallets.items()],
             [(s, p.qty, p.cost, p.realised, p.updated_ms) for s, p in self.positions.items()],
             list(self.orders.values()),
+            (self._forgotten, self._forgotten_hash.hexdigest()),
             list(self.open),
             self._locks,
             self.leverages,

@@ -11,13 +11,14 @@ from decimal import Decimal
 from hashlib import sha256
 from types import MappingProxyType
 
-from outlast.mock.engine import admission, margin
+from outlast.mock.engine import admission, margin, relisting
 from outlast.mock.engine.accounts import Account
-from outlast.mock.engine.events import EngineEvent, OrderSnapshot
+from outlast.mock.engine.events import EngineEvent, InstrumentEvent, OrderSnapshot
 from outlast.mock.engine.floor import Floor
+from outlast.mock.engine.forgetting import forget_ended
 from outlast.mock.engine.intake import Intake
 from outlast.mock.engine.knobs import EngineKnobs, MarketKnobs, TriggerPolicy
-from outlast.mock.engine.liquidation import liquidate
+from outlast.mock.engine.liquidation import MarginWatch
 from outlast.mock.engine.market import Market
 from outlast.mock.engine.model import (
     Execution,
@@ -61,14 +62,20 @@ class Engine:
         seed: int,
         start_ms: int,
         venue: str,
+        upcoming: Iterable[Instrument] = (),
+        ended_max: int | None = None,
     ) -> None:
         """List `instruments` and start their markets at `start_ms` (venue time).
+
+        `upcoming` are listed later, by `list_instrument`. Of all ended orders the newest
+        `ended_max` are remembered; None: every one.
 
         Raises:
             ValueError: an instrument is of another product, or is listed twice.
         """
         listed: dict[str, Instrument] = {}
-        for instrument in instruments:
+        later = {instrument.symbol: instrument for instrument in upcoming}
+        for instrument in (*instruments, *later.values()):
             if instrument.product is not product:
                 raise ValueError(
                     f"{instrument.symbol}: product is {instrument.product.value}, "
@@ -79,13 +86,20 @@ class Engine:
             listed[instrument.symbol] = instrument
         self.venue = venue
         self.product = product
-        self.instruments: Mapping[str, Instrument] = MappingProxyType(listed)
+        self._listed = {s: instrument for s, instrument in listed.items() if s not in later}
+        self.instruments: Mapping[str, Instrument] = MappingProxyType(self._listed)
+        """What is listed now, by symbol; it follows what is listed later."""
         self._seed = seed
-        self._floor = Floor(listed.values(), product=product, seed=seed, start_ms=start_ms)
+        self._floor = Floor(self._listed.values(), product=product, seed=seed, start_ms=start_ms)
+        for symbol, instrument in later.items():
+            self._floor.upcoming[symbol] = Market(instrument, seed=seed)
         self._intake = Intake(self._floor)
+        self._margins = MarginWatch(self._floor)
         self._market_knobs = MarketKnobs()
         self._next_step_ms = start_ms + STEP_MS
         self._swept: tuple[object, ...] = ()
+        self._ended_max = ended_max
+        self._forgetters: list[Callable[[Sequence[Order]], None]] = []
 
     @property
     def now_ms(self) -> int:
@@ -162,11 +176,47 @@ class Engine:
     def set_market(self, knobs: MarketKnobs) -> None:
         """Replace the market's settings at `now_ms`; what drifts and deviates already goes on."""
         self._market_knobs = knobs
-        for market in self._floor.markets.values():
+        for market in (*self._floor.markets.values(), *self._floor.upcoming.values()):
             market.set(knobs, self.now_ms)
         self._requote_if_live()
         self._meet()
         self._floor.settle()
+
+    def list_instrument(self, symbol: str) -> Instrument:
+        """Let an upcoming instrument be traded from now on; give it as it is listed.
+
+        Its price has gone its way since the start, as that of a coin that is traded elsewhere.
+
+        Raises:
+            KeyError: no upcoming instrument of this name.
+        """
+        instrument = relisting.list_instrument(self._floor, symbol)
+        self._listed[symbol] = instrument
+        self._requote_if_live()
+        self._floor.reports.instrument(
+            InstrumentEvent(instrument=instrument, is_new=True, at_ms=self.now_ms)
+        )
+        return instrument
+
+    def change_tick(self, symbol: str, tick: Decimal) -> Instrument:
+        """Let new orders name prices on another tick from now on; give the instrument as it is now.
+
+        Orders that rest or wait for their trigger keep their prices, on the new tick or off it, and
+        are traded there. Source: Binance announcement "Updates on Tick Size for Spot Trading
+        Pairs", 2024-01-12 (futures: the like in September 2024). Kraken documents nothing of it.
+
+        Raises:
+            ValueError: `tick` is not positive.
+        """
+        instrument = relisting.change_tick(self._floor, symbol, tick)
+        self._listed[symbol] = instrument
+        self._floor.reports.instrument(
+            InstrumentEvent(instrument=instrument, is_new=False, at_ms=self.now_ms)
+        )
+        self._requote_if_live()
+        self._meet()
+        self._floor.settle()
+        return instrument
 
     def leverage(self, account: str, symbol: str) -> int:
         """What the account trades `symbol` with."""
@@ -198,6 +248,16 @@ class Engine:
         """
         self._floor.reports.listen(listener, public_trades=public_trades)
 
+    def on_forgotten(self, listener: Callable[[Sequence[Order]], None]) -> None:
+        """Tell `listener` which ended orders the engine no longer knows, each time it forgets."""
+        self._forgetters.append(listener)
+
+    @property
+    def told_until_ms(self) -> int:
+        """All that happened before this instant has been told to the listeners."""
+        held_back = self._floor.reports.oldest_held_back_ms()
+        return self.now_ms if held_back is None else min(held_back, self.now_ms)
+
     # -- time -------------------------------------------------------------------------------
 
     def advance(self, now_ms: int) -> None:
@@ -213,6 +273,16 @@ class Engine:
             self._step()
             self._next_step_ms += STEP_MS
         self._pass_to(now_ms)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Between two actions, so that what an action has ended can still be answered for."""
+        if self._ended_max is None:
+            return
+        forgotten = forget_ended(self._floor, self._ended_max)
+        if forgotten:
+            for listener in self._forgetters:
+                listener(forgotten)
 
     def _pass_to(self, at_ms: int) -> None:
         """Let everything happen that is due between two steps of the market."""
@@ -240,6 +310,8 @@ class Engine:
         matching = admission.matches(knobs)
         running = admission.venue_runs(knobs)
         firing = admission.triggers_run(knobs)
+        for market in floor.upcoming.values():
+            market.step(floor.now_ms, live=False, flowing=False)
         for symbol, market in floor.markets.items():
             live = moving and not self._market_knobs.frozen
             flow = market.step(floor.now_ms, live=live, flowing=live and matching)
@@ -252,7 +324,7 @@ class Engine:
             if firing:
                 self._intake.fire_due(symbol)
         if self.product is Product.UM and running and knobs.liquidations:
-            liquidate(floor)
+            self._margins.look()
         floor.settle()
 
     # -- orders -----------------------------------------------------------------------------
@@ -327,7 +399,9 @@ class Engine:
         An order that has filled cannot vanish: what is left of it is cancelled silently and its
         record stays. Returns whether it vanished.
         """
-        order = self._floor.orders[order_id]
+        order = self._floor.orders.get(order_id)
+        if order is None:
+            return False  # forgotten: it ended long ago
         if order.filled_qty:
             if order.status.is_open:
                 self._floor.end(order, OrderStatus.CANCELED, "venue", silent=True)
@@ -379,7 +453,7 @@ class Engine:
         ]
 
     def all_orders(self) -> list[Order]:
-        """Truth: every order of every account, oldest first, voided ones too."""
+        """Truth: every order that is not forgotten, of all accounts, voided ones too."""
         return list(self._floor.orders.values())
 
     def reported(self, order: Order) -> OrderSnapshot:
@@ -392,10 +466,15 @@ class Engine:
         """The account's fills, oldest first."""
         return [
             execution
-            for execution in self._account(account).executions
+            for execution in self._account(account).executions.values()
             if symbol in (None, execution.symbol)
             and not (visible_only and execution.visible_ms > self.now_ms)
         ]
+
+    def turnover(self, account: str) -> Decimal:
+        """What all reported fills of the account were worth, forgotten ones too."""
+        known = (fill.quote_qty for fill in self.executions(account))
+        return sum(known, self._account(account).turnover)
 
     # -- accounts ---------------------------------------------------------------------------
 
@@ -436,6 +515,7 @@ class Engine:
 
     def fund(self, symbol: str, rate: Decimal) -> None:
         """Pay funding on every position: longs pay position × mark × rate, shorts receive it."""
+        self._floor.changes += 1
         for account in self._floor.accounts.values():
             if account.qty(symbol):
                 self._floor.ledgers.fund(account, symbol, rate, self.now_ms)
@@ -455,8 +535,15 @@ class Engine:
 
     def best(self, symbol: str) -> tuple[Level | None, Level | None]:
         """Best bid and best ask; None where that side is empty."""
-        bids, asks = (self._levels(symbol, side, 1) for side in (Side.BUY, Side.SELL))
-        return (bids[0] if bids else None, asks[0] if asks else None)
+        instrument, book = self.instruments[symbol], self._floor.books[symbol]
+
+        def level(side: Side) -> Level | None:
+            top = book.top(side, self.now_ms)
+            if top is None:
+                return None
+            return Level(instrument.price_unit * top[0], instrument.qty_step * top[1])
+
+        return level(Side.BUY), level(Side.SELL)
 
     def last_price(self, symbol: str) -> Decimal:
         return self._market(symbol).last
@@ -486,6 +573,7 @@ class Engine:
         for part in (
             (self.venue, self.product, self._seed, self.now_ms, floor.knobs, self._market_knobs),
             *(market.state() for market in floor.markets.values()),
+            *(market.state() for market in floor.upcoming.values()),
             *(book.state() for book in floor.books.values()),
             *(desk.state() for desk in floor.desks.values()),
             *(account.state() for account in floor.accounts.values()),
@@ -504,9 +592,10 @@ class Engine:
 
     def _levels(self, symbol: str, side: Side, depth: int) -> tuple[Level, ...]:
         instrument = self.instruments[symbol]
+        unit = instrument.price_unit
         levels = self._floor.books[symbol].levels(side, self.now_ms)
         return tuple(
-            Level(instrument.tick * ticks, instrument.qty_step * steps)
+            Level(unit * ticks, instrument.qty_step * steps)
             for (ticks, steps), _ in zip(levels, range(depth), strict=False)
         )
 

@@ -7,13 +7,14 @@ from decimal import Decimal
 from enum import Enum
 from typing import TypeAlias
 
-from outlast.mock.engine.model import Execution, NewOrder, Order, OrderStatus
+from outlast.mock.engine.model import Execution, Instrument, NewOrder, Order, OrderStatus
 from outlast.mock.engine.views import PublicTrade
 
 __all__ = [
     "BalanceEvent",
     "EngineEvent",
     "FundingEvent",
+    "InstrumentEvent",
     "OrderEvent",
     "OrderEventKind",
     "OrderSnapshot",
@@ -141,4 +142,16 @@ class TradeEvent:
     trade: PublicTrade
 
 
-EngineEvent: TypeAlias = OrderEvent | BalanceEvent | PositionEvent | FundingEvent | TradeEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentEvent:
+    """An instrument was listed, or trades by another tick from now on."""
+
+    instrument: Instrument
+    """As it is now."""
+    is_new: bool
+    at_ms: int
+
+
+EngineEvent: TypeAlias = (
+    OrderEvent | BalanceEvent | PositionEvent | FundingEvent | TradeEvent | InstrumentEvent
+)

@@ -62,19 +62,28 @@ def check_shape(request: NewOrder, product: Product) -> None:
 
 
 def refusal(
-    request: NewOrder, instrument: Instrument, *, reference: Decimal, now_ms: int
+    request: NewOrder,
+    instrument: Instrument,
+    *,
+    reference: Decimal,
+    now_ms: int,
+    before: NewOrder | None = None,
 ) -> Rejected | None:
-    """Why the rules refuse this order, or None; `reference` is the mark (spot: the mid)."""
+    """Why the rules refuse this order, or None; `reference` is the mark (spot: the mid).
+
+    `before`: the order that it amends. The prices which that has may be off today's tick.
+    """
     return (
-        _price_refusal(request, instrument, reference)
+        _price_refusal(request, instrument, reference, before)
         or _qty_refusal(request, instrument, reference)
         or _expiry_refusal(request, now_ms)
     )
 
 
 def _price_refusal(
-    request: NewOrder, instrument: Instrument, reference: Decimal
+    request: NewOrder, instrument: Instrument, reference: Decimal, before: NewOrder | None
 ) -> Rejected | None:
+    known = () if before is None else (before.price, before.stop_price)
     prices = [request.stop_price] if request.stop_price is not None else []
     if request.type in _PRICED and request.price is not None:
         prices.append(request.price)
@@ -83,7 +92,7 @@ def _price_refusal(
             return Rejected(RejectReason.PRICE_BELOW_MIN, str(instrument.tick))
         if price > instrument.price_max:
             return Rejected(RejectReason.PRICE_ABOVE_MAX, str(instrument.price_max))
-        if price % instrument.tick:
+        if price % instrument.tick and price not in known:
             return Rejected(RejectReason.PRICE_TICK, str(instrument.tick))
     if request.type is OrderType.LIMIT and request.price is not None:
         return _band_refusal(request.side, request.price, instrument, reference)

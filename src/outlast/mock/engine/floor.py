@@ -7,6 +7,7 @@ the new positions leave without object and reports the changed ledgers.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Iterable
 from decimal import ROUND_DOWN, Decimal
 
@@ -57,17 +58,26 @@ class Floor:
             symbol: OrderBook(market.instrument, market.ladder, self.reducible)
             for symbol, market in self.markets.items()
         }
+        self.upcoming: dict[str, Market] = {}
+        """Markets that are not listed yet; their paths run on unseen."""
         self.quotes = tuple(dict.fromkeys(m.instrument.quote for m in self.markets.values()))
         """The currencies that prices, and on um margins, are in."""
         self.desks = {symbol: TriggerDesk() for symbol in self.markets}
         self.accounts: dict[str, Account] = {}
         self.orders: dict[int, Order] = {}
+        """Every order of every account that is not forgotten yet, oldest first."""
+        self.ended: deque[int] = deque()
+        """Those of them that have ended, in the order in which they did."""
         self.held: dict[int, Order] = {}
         """Taken while nothing matched; they are worked in this order when matching is back."""
         self.reports = Reports()
         self.ledgers = Ledgers(product, self.markets, self.reports)
+        self.expiries: list[tuple[int, int]] = []
+        """Good-till dates with the orders they belong to: a heap."""
+        self._orders_taken = 0
         self._executions = 0
-        self._expiries: list[tuple[int, int]] = []
+        self.changes = 0
+        """Grows whenever something moves a wallet or a position."""
         self._silent: dict[int, None] = {}
         self._moved: dict[tuple[str, str], None] = {}
         """Positions (account, symbol) that fills of this action changed."""
@@ -92,12 +102,13 @@ class Floor:
             updated_ms=self.now_ms,
             triggered_from=triggered_from,
         )
+        self._orders_taken += 1
         self.orders[order.order_id] = order
         account.add(order)
         if silent:
             self._silent[order.order_id] = None
         if request.expires_ms is not None:
-            heapq.heappush(self._expiries, (request.expires_ms, order.order_id))
+            heapq.heappush(self.expiries, (request.expires_ms, order.order_id))
         self.lock(order)
         self.report(OrderEventKind.NEW, order)
         if order.status is OrderStatus.UNTRIGGERED:
@@ -127,6 +138,7 @@ class Floor:
         self.desks[symbol].drop(order.order_id)
         self.held.pop(order.order_id, None)
         self.accounts[order.account].open.pop(order.order_id, None)
+        self.ended.append(order.order_id)
         self.unlock(order)
 
     def lock(self, order: Order) -> None:
@@ -175,10 +187,15 @@ class Floor:
 
     @property
     def next_order_id(self) -> int:
-        return len(self.orders) + 1
+        return self._orders_taken + 1
 
     def is_silent(self, order: Order) -> bool:
         return order.order_id in self._silent
+
+    def forget(self, order: Order) -> None:
+        """Know nothing of an ended order any more."""
+        self._silent.pop(order.order_id, None)
+        self.reports.forget(order.order_id)
 
     def report(
         self,
@@ -219,7 +236,7 @@ class Floor:
     def would_take(self, request: NewOrder) -> bool:
         assert request.price is not None
         book = self.books[request.symbol]
-        ticks = int(request.price / book.instrument.tick)
+        ticks = int(request.price / book.instrument.price_unit)
         return book.would_take(request.side, ticks, self.now_ms)
 
     def plan(self, request: NewOrder, qty: Decimal, account: str) -> Plan:
@@ -227,7 +244,7 @@ class Floor:
         market = self.markets[request.symbol]
         instrument = market.instrument
         if request.type is OrderType.LIMIT and request.price is not None:
-            limit = int(request.price / instrument.tick)
+            limit = int(request.price / instrument.price_unit)
         else:
             limit = self._bound_ticks(market, request.side)
         return self.books[request.symbol].plan(
@@ -288,8 +305,8 @@ class Floor:
         """The worst price a market order may take: a share away from the reference."""
         instrument = market.instrument
         worst = self.reference(market) * (1 + side.sign * instrument.market_take_bound)
-        ticks = int(worst / instrument.tick)
-        return ticks if side is Side.BUY else ticks + (instrument.tick * ticks < worst)
+        ticks = int(worst / instrument.price_unit)
+        return ticks if side is Side.BUY else ticks + (instrument.price_unit * ticks < worst)
 
     def reference(self, market: Market) -> Decimal:
         """What price rules refer to: the mark; on spot the middle of the market."""
@@ -331,7 +348,7 @@ class Floor:
         if taker.request.side is Side.SELL:
             asset, each = instrument.base, instrument.qty_step
         else:
-            asset, each = instrument.quote, instrument.tick * ticks * instrument.qty_step
+            asset, each = instrument.quote, instrument.price_unit * ticks * instrument.qty_step
         each += fee_lock(taker.request, each, instrument)
         return int(account.wallet(asset).free / each)
 
@@ -358,10 +375,11 @@ class Floor:
         kind: OrderEventKind = OrderEventKind.TRADE,
     ) -> None:
         """Book one fill of a client order on its account."""
+        self.changes += 1
         request = order.request
         instrument = self.markets[request.symbol].instrument
         account = self.accounts[order.account]
-        price, qty = instrument.tick * ticks, instrument.qty_step * steps
+        price, qty = instrument.price_unit * ticks, instrument.qty_step * steps
         quote_qty = price * qty
         rate = instrument.maker_fee if is_maker else instrument.taker_fee
         realised = _ZERO
@@ -408,7 +426,7 @@ class Floor:
             ),
         )
         order.executions.append(execution)
-        account.executions.append(execution)
+        account.executions[execution.execution_id] = execution
         if order.filled_qty == request.qty:
             order.status = OrderStatus.FILLED
             self.detach(order)
@@ -471,12 +489,12 @@ class Floor:
     # -- time -------------------------------------------------------------------------------
 
     def next_expiry_ms(self) -> int | None:
-        return self._expiries[0][0] if self._expiries else None
+        return self.expiries[0][0] if self.expiries else None
 
     def expire_next(self) -> None:
         """End the order whose good-till date is next, if it is still open."""
-        order = self.orders[heapq.heappop(self._expiries)[1]]
-        if order.status.is_open:
+        order = self.orders.get(heapq.heappop(self.expiries)[1])
+        if order is not None and order.status.is_open:
             self.end(order, OrderStatus.EXPIRED, "gtd")
             self.settle()
 

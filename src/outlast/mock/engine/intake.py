@@ -168,7 +168,7 @@ class Intake:
         if floor.product is Product.SPOT:
             # Spot orders that cannot be filled are taken and expire; see `Floor.work`.
             if request.type is OrderType.MARKET and request.side is Side.BUY:
-                cost = plan.cost_ticks() * instrument.tick * instrument.qty_step
+                cost = plan.cost_ticks() * instrument.price_unit * instrument.qty_step
                 cost += fee_lock(request, cost, instrument)
                 return _short_of(account, instrument.quote, cost)
             return self._lock_refusal(account, request)
@@ -281,7 +281,11 @@ class Intake:
         ):
             return Rejected(RejectReason.DUPLICATE_CLIENT_ID, new.client_order_id)
         refusal = filters.refusal(
-            new, market.instrument, reference=floor.reference(market), now_ms=floor.now_ms
+            new,
+            market.instrument,
+            reference=floor.reference(market),
+            now_ms=floor.now_ms,
+            before=order.request,
         )
         if refusal is not None:
             return refusal

@@ -4,8 +4,8 @@ Levels stand on a fixed price grid, so that the book moves by whole levels and a
 level while the market breathes. A level's size is a function of (seed, price, slow time). What a
 client took is missing at that price until the makers come back, some seconds later.
 
-Prices are integers in ticks, quantities integers in quantity steps; sides are those of the makers
-(`Side.BUY`: the bids).
+Prices are integers in price units (ticks, until the tick is changed), quantities integers in
+quantity steps; sides are those of the makers (`Side.BUY`: the bids).
 """
 
 from __future__ import annotations
@@ -36,23 +36,51 @@ class Ladder:
     def __init__(self, instrument: Instrument, seed: int) -> None:
         self._key = key_of(seed, instrument.product.value, instrument.symbol, "ladder")
         self._levels = instrument.depth_levels
-        self._mid_start = int(instrument.mid / instrument.tick)
-        self._notional = int(instrument.level_notional / (instrument.tick * instrument.qty_step))
+        self._instrument = instrument
+        unit = instrument.price_unit
+        self._notional = int(instrument.level_notional / (unit * instrument.qty_step))
+        self._finer = 1  # price units now for each at the start
         self._depth = {Side.BUY: ONE, Side.SELL: ONE}
         self._taken: dict[Side, dict[int, list[tuple[int, int]]]] = {Side.BUY: {}, Side.SELL: {}}
         self._step = 0
+        self._spread_x = Decimal(1)
         self.best_bid = self.best_ask = 0
-        self.grid = 1
+        self.grid = self._next_grid = 1
         self.shape(Decimal(1), Decimal(1), Decimal(1))
 
     def shape(self, spread_x: Decimal, depth_bid_x: Decimal, depth_ask_x: Decimal) -> None:
         """Set how far apart and how big the quotes are, from the next `quote` on."""
-        quiet = max(self._mid_start, _GRID_OF_MID)  # at least one tick, and that grows as well
-        self.grid = max(1, quiet * nano(spread_x) // (_GRID_OF_MID * ONE))
+        self._spread_x = spread_x
+        self._next_grid = self._grid_for(spread_x)
         self._depth = {Side.BUY: nano(depth_bid_x), Side.SELL: nano(depth_ask_x)}
+
+    def regrid(self, instrument: Instrument, factor: int) -> None:
+        """Count in price units `factor` times as fine; what stands keeps its prices and sizes.
+
+        Quotes stand on the new tick from the next `quote` on.
+        """
+        self._instrument = instrument
+        self._notional *= factor
+        self._finer *= factor
+        self.best_bid *= factor
+        self.best_ask *= factor
+        self.grid *= factor
+        self._next_grid = self._grid_for(self._spread_x)
+        self._taken = {
+            side: {ticks * factor: entries for ticks, entries in taken.items()}
+            for side, taken in self._taken.items()
+        }
+
+    def _grid_for(self, spread_x: Decimal) -> int:
+        """The distance of two levels, in price units: whole ticks."""
+        tick, mid = self._instrument.tick, self._instrument.mid
+        quiet = max(int(mid / tick), _GRID_OF_MID)  # at least one tick, and that grows as well
+        ticks = max(1, quiet * nano(spread_x) // (_GRID_OF_MID * ONE))
+        return ticks * int(tick / self._instrument.price_unit)
 
     def quote(self, mid: int, step: int) -> None:
         """Quote around `mid` (price units): the touch is one to two grid distances wide."""
+        self.grid = self._next_grid
         distance = self.grid * PRICE_UNITS
         self.best_bid = (mid - distance // 2) // distance * self.grid
         self.best_ask = -((-mid - distance // 2) // distance) * self.grid
@@ -121,11 +149,18 @@ class Ladder:
 
     def _size(self, side: Side, ticks: int, index: int) -> int:
         """About `level_notional`, a quarter more at the far end; give or take a half."""
-        place = mix(self._key ^ ticks * _SCATTER)
+        place = mix(self._key ^ self._place(ticks) * _SCATTER)
         jitter = 512 + (mix(place + (self._step + (place & 31) >> _REQUOTE_BITS)) & 1023)
         growth = 4 * self._levels + index
         scale = 4 * self._levels * 1024 * ONE * ticks
         return self._notional * self._depth[side] * growth * jitter // scale
+
+    def _place(self, ticks: int) -> int:
+        """A number for each price; one that was on the first grid keeps its own."""
+        if self._finer == 1:
+            return ticks
+        whole, rest = divmod(ticks, self._finer)
+        return -ticks if rest else whole
 
     def _missing(self, side: Side, ticks: int, now_ms: int) -> int:
         return sum(steps for steps, back_ms in self._taken[side].get(ticks, ()) if back_ms > now_ms)

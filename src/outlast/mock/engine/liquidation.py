@@ -7,7 +7,9 @@ the account may place nothing (-2023). What a flat account then owes is the insu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Final
 
 from outlast.mock.engine import margin
 from outlast.mock.engine.accounts import Account
@@ -15,19 +17,43 @@ from outlast.mock.engine.events import OrderEventKind
 from outlast.mock.engine.floor import Floor
 from outlast.mock.engine.model import NewOrder, OrderStatus, OrderType, Side
 
-__all__ = ["liquidate"]
+__all__ = ["MarginWatch"]
+
+_ZERO: Final = Decimal(0)
+_NEVER: Final = Decimal(-1)
+_ALWAYS: Final = Decimal(1)
+_HAIR: Final = Decimal("0.999")
+"""Divisions are rounded: look a hair too early."""
 
 
-def liquidate(floor: Floor) -> None:
-    """Look at every account once; take over what must be."""
-    for account in floor.accounts.values():
-        if not account.positions:
-            continue
-        short = [
-            asset
-            for asset in floor.quotes
-            if margin.is_below_maintenance(account, floor.markets, asset)
-        ]
+class MarginWatch:
+    """Looks at the margins of all accounts, as often as a mark has moved far enough to matter."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+        self._changes = -1
+        self._marks: dict[str, Decimal] = {}
+        self._reach = _NEVER
+        """While no mark is further than this share from where it was, everybody has enough."""
+
+    def look(self) -> None:
+        """Take over what must be."""
+        floor = self._floor
+        marks = {symbol: market.mark for symbol, market in floor.markets.items()}
+        if self._changes == floor.changes and all(
+            abs(marks[symbol] - before) <= self._reach * before
+            for symbol, before in self._marks.items()
+        ):
+            return
+        self._reach = _ALWAYS
+        for account in list(floor.accounts.values()):
+            if account.positions:
+                self._look_at(account, marks)
+        self._marks, self._changes = marks, floor.changes
+
+    def _look_at(self, account: Account, marks: Mapping[str, Decimal]) -> None:
+        floor = self._floor
+        short = self._short(account, marks)
         if short and not account.in_liquidation:
             for order in list(account.open.values()):
                 floor.end(order, OrderStatus.EXPIRED, "liquidation")
@@ -35,7 +61,29 @@ def liquidate(floor: Floor) -> None:
         for asset in short:
             _take_over(floor, account, asset)
         if short:
+            self._reach = _NEVER  # look again at the next step
             floor.settle()
+
+    def _short(self, account: Account, marks: Mapping[str, Decimal]) -> list[str]:
+        """The margin assets of which the account has less than its positions must have."""
+        rooms: dict[str, Decimal] = {}
+        exposures: dict[str, Decimal] = {}
+        for symbol, position in account.positions.items():
+            if not position.qty:
+                continue
+            instrument = self._floor.markets[symbol].instrument
+            asset, rate = instrument.quote, instrument.maintenance_margin
+            notional = abs(position.qty) * marks[symbol]
+            room = position.unrealised(marks[symbol]) - notional * rate
+            rooms[asset] = rooms.get(asset, account.wallet(asset).total) + room
+            exposures[asset] = exposures.get(asset, _ZERO) + notional * (1 + rate)
+        for asset, room in rooms.items():
+            self._reach = min(self._reach, room / exposures[asset] * _HAIR)
+        return [
+            asset
+            for asset, room in rooms.items()
+            if room < 0 and margin.is_below_maintenance(account, self._floor.markets, asset)
+        ]
 
 
 def _take_over(floor: Floor, account: Account, asset: str) -> None:
@@ -63,7 +111,7 @@ def _take_over(floor: Floor, account: Account, asset: str) -> None:
     )
     floor.fill(
         order,
-        int(floor.markets[symbol].mark / instrument.tick),
+        int(floor.markets[symbol].mark / instrument.price_unit),
         int(abs(qty) / instrument.qty_step),
         is_maker=False,
         kind=OrderEventKind.CALCULATED,

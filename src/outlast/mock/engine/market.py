@@ -98,6 +98,27 @@ class Market:
         self.ladder.quote(self._quoted, self._step)
         self.update_id += 1
 
+    def open(self) -> None:
+        """Begin to be traded now: with nothing printed, the last price is where it is quoted."""
+        self._last = _round(self._quoted)
+
+    def regrid(self, instrument: Instrument, factor: int) -> None:
+        """Take other price rules; prices are counted in units `factor` times as fine as before.
+
+        No price changes by it: the makers go to the new tick when they quote next.
+        """
+        self.instrument = instrument
+        self.path.regrid(factor)
+        self.ladder.regrid(instrument, factor)
+        self._quoted *= factor
+        self._last *= factor
+        if self._mark_frozen is not None:
+            self._mark_frozen *= factor
+        self._mark_cache = (0, Decimal(0))
+        finer = [entry._replace(ticks=entry.ticks * factor) for entry in self._tape]
+        self._tape = deque(finer, maxlen=_TAPE_KEPT)
+        self.update_id += 1
+
     def set_mark(self, knobs: EngineKnobs) -> None:
         """Let the mark follow the index (with an offset), or hold it where it is."""
         if knobs.mark is MarkPolicy.LIVE:
@@ -128,28 +149,29 @@ class Market:
 
     @property
     def last(self) -> Decimal:
-        return self.instrument.tick * self._last
+        return self.instrument.price_unit * self._last
 
     @property
     def mid(self) -> Decimal:
         """The price around which the makers quote, traded or not."""
-        return self.instrument.tick * _round(self._quoted)
+        return self.instrument.price_unit * _round(self._quoted)
 
     @property
     def peer(self) -> Decimal:
-        return self.instrument.tick * _round(self.path.peer)
+        return self.instrument.price_unit * _round(self.path.peer)
 
     @property
     def mark(self) -> Decimal:
         """The index (what the peers trade at), shifted or frozen by the scenario."""
         units = self._mark_units()
         if self._mark_cache[0] != units:
-            self._mark_cache = (units, self.instrument.tick * _round(units))
+            self._mark_cache = (units, self.instrument.price_unit * _round(units))
         return self._mark_cache[1]
 
     def state(self) -> tuple[object, ...]:
         """For the digest."""
         return (
+            (self.instrument.tick, self.instrument.unit, self.instrument.listed_ms),
             self.path.state(),
             self.ladder.state(),
             self._step,
@@ -171,7 +193,7 @@ class Market:
         return PublicTrade(
             trade_id=entry.trade_id,
             symbol=self.instrument.symbol,
-            price=self.instrument.tick * entry.ticks,
+            price=self.instrument.price_unit * entry.ticks,
             qty=self.instrument.qty_step * entry.steps,
             taker_side=entry.taker_side,
             at_ms=entry.at_ms,
@@ -180,5 +202,5 @@ class Market:
 
 
 def _round(units: int) -> int:
-    """Price units to whole ticks, at least one."""
+    """Thousandths to whole price units, at least one."""
     return max(1, (units + PRICE_UNITS // 2) // PRICE_UNITS)

@@ -14,7 +14,7 @@ from bisect import insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Final
 
 from outlast.mock.engine.ladder import Ladder
@@ -25,9 +25,9 @@ __all__ = ["Fill", "OrderBook", "Plan", "Resting", "Stop"]
 _NO_LIMIT: Final = 1 << 62
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Resting:
-    """A client order in the book."""
+    """A client order in the book. It is told from others by being itself."""
 
     order: Order
     ticks: int
@@ -98,7 +98,7 @@ class OrderBook:
         """Put what is left of a limit order at the end of the queue at its price."""
         side = order.request.side
         assert order.request.price is not None
-        ticks = int(order.request.price / self.instrument.tick)
+        ticks = int(order.request.price / self.instrument.price_unit)
         self._arrivals += 1
         place = Resting(
             order=order,
@@ -115,6 +115,13 @@ class OrderBook:
         place = self._places.pop(order_id, None)
         if place is not None:
             self.side(place.order.request.side).remove(place)
+
+    def regrid(self, instrument: Instrument, factor: int) -> None:
+        """Count in price units `factor` times as fine; every order keeps its price and place."""
+        self.instrument = instrument
+        for place in self._places.values():
+            place.ticks *= factor
+            place.rank = (place.rank[0] * factor, place.rank[1])
 
     def place_of(self, order_id: int) -> Resting | None:
         return self._places.get(order_id)
@@ -148,6 +155,16 @@ class OrderBook:
         if level is None or _better(side, clients[0].ticks, level[0]):
             return clients[0].ticks
         return level[0]
+
+    def top(self, side: Side, now_ms: int) -> tuple[int, int] | None:
+        """(ticks, steps) of the best level, makers and client orders together."""
+        level = next(self.makers(side, now_ms), None)
+        clients = self.side(side)
+        if not clients or (level is not None and _better(side, level[0], clients[0].ticks)):
+            return level
+        ticks = clients[0].ticks
+        steps = sum(p.steps for p in takewhile(lambda place: place.ticks == ticks, clients))
+        return ticks, steps + (level[1] if level is not None and level[0] == ticks else 0)
 
     def would_take(self, side: Side, ticks: int, now_ms: int) -> bool:
         """Whether an order on `side` at this price meets the other side."""

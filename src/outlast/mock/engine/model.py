@@ -179,6 +179,16 @@ class Instrument:
     """Highest price an order may name; the lowest is one tick."""
     level_notional: Decimal = Decimal(20_000)
     """Quote value that the market makers keep on one level near the touch in quiet times."""
+    unit: Decimal | None = None
+    """What all prices stand on when the tick is not it: after a change of the tick, a divisor of
+    both ticks, because older orders keep their prices."""
+    listed_ms: int | None = None
+    """When it was listed; None: before anything here began."""
+
+    @property
+    def price_unit(self) -> Decimal:
+        """What prices are counted in: a divisor of every tick that the instrument has had."""
+        return self.tick if self.unit is None else self.unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

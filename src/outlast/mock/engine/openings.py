@@ -38,6 +38,7 @@ def open_account(
         _check_position(floor, symbol, qty, entry)
         account.positions[symbol] = Position(qty, entry, floor.now_ms)
     floor.accounts[name] = account
+    floor.changes += 1
     for number, request in enumerate(open_orders):
         taken = intake.place(account, request, silent=False, whatever_mode=True)
         refusal = taken if isinstance(taken, Rejected) else None

@@ -89,7 +89,7 @@ class PricePath:
         # Keyed by what is traded, not by its spelling: the same coin moves alike on every venue.
         quote = "USD" if instrument.quote in _USD_LIKE else instrument.quote
         self._rng = Random(f"{seed}/{instrument.base}/{quote}/noise")  # noqa: S311
-        self._start = int(instrument.mid / instrument.tick * PRICE_UNITS)
+        self._start = int(instrument.mid / instrument.price_unit * PRICE_UNITS)
         self._vol = int(instrument.vol_bps_per_min * _BP) * _ROOT_STEP // 10**7
         self._kick = self._vol
         self._noise = 0
@@ -124,6 +124,12 @@ class PricePath:
         noise += self._kick * (throw - 131_070) // _SPREAD_OF_FOUR - noise // _NOISE_STEPS
         self._noise = min(max(noise, -_NOISE_MAX), _NOISE_MAX)
         self._reckon(at_ms)
+
+    def regrid(self, factor: int) -> None:
+        """Go on in price units `factor` times as fine; the path itself stays as it is."""
+        self._start *= factor
+        self.own *= factor
+        self.peer *= factor
 
     def state(self) -> tuple[object, ...]:
         """Everything that decides where the path goes from here, for the digest."""

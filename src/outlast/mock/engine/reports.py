@@ -13,6 +13,7 @@ from outlast.mock.engine.events import (
     BalanceEvent,
     EngineEvent,
     FundingEvent,
+    InstrumentEvent,
     OrderEvent,
     OrderEventKind,
     OrderSnapshot,
@@ -83,6 +84,9 @@ class Reports:
     def funding(self, event: FundingEvent) -> None:
         self._tell(event)
 
+    def instrument(self, event: InstrumentEvent) -> None:
+        self._tell(event)
+
     def trade(self, trade: PublicTrade) -> None:
         for listener, public_trades in self._listeners:
             if public_trades:
@@ -103,6 +107,19 @@ class Reports:
         """The order as last reported."""
         return self._told.get(order_id)
 
+    def oldest_held_back_ms(self) -> int | None:
+        """When the oldest event happened that has not been told yet; None: all is told."""
+        return min((event.at_ms for _due, _number, event in self._waiting), default=None)
+
+    def is_held_back(self, order_id: int, now_ms: int) -> bool:
+        """Whether something of the order is still to be told."""
+        return self._order_shown_ms.get(order_id, now_ms) > now_ms
+
+    def forget(self, order_id: int) -> None:
+        """Know nothing any more of an order of which all has been told."""
+        self._order_shown_ms.pop(order_id, None)
+        self._told.pop(order_id, None)
+
     def _send(self, event: _Late, now_ms: int) -> None:
         if event.shown_ms <= now_ms:
             self._tell(event)
@@ -110,7 +127,7 @@ class Reports:
             self._count += 1
             heapq.heappush(self._waiting, (event.shown_ms, self._count, event))
 
-    def _tell(self, event: _Late | FundingEvent) -> None:
+    def _tell(self, event: _Late | FundingEvent | InstrumentEvent) -> None:
         if isinstance(event, OrderEvent):
             self._told[event.order.order_id] = event.order
         for listener, _ in self._listeners:

@@ -18,6 +18,7 @@ from outlast.mock.scenario.document import (
     node_from_data,
     node_from_text,
 )
+from outlast.mock.scenario.listings import note_misplaced_events
 from outlast.mock.scenario.model import (
     Expectation,
     FaultRule,
@@ -202,6 +203,7 @@ def _read(place: Place, source_text: str) -> Scenario:
     phases = fields.need(
         "phases", _phases(around), (), remedy="add at least one: `phases: [{name: calm, for: 5m}]`"
     )
+    note_misplaced_events(place.sheet, phases, world, venues)
     expect = fields.get("expect", _expectations(phases, products), ())
     return Scenario(
         scenario=name,

@@ -257,8 +257,8 @@ class Event:
     """Something that happens once, `at_s` after the start of the phase.
 
     `funding`: `symbols` pay or receive `rate` (None: the engine's own). `tick_size_change`: they
-    get a new `tick`. `listing`: they, declared in the world, are shown from now on. `notice`:
-    `note` is announced.
+    get a new `tick`; orders that rest keep their prices. `listing`: they, declared in the world,
+    can be seen and traded from now on, and not before. `notice`: `note` is announced.
     """
 
     at_s: float
@@ -267,6 +267,7 @@ class Event:
     note: str = ""
     rate: Decimal | None = None
     tick: Decimal | None = None
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -436,6 +437,9 @@ class Scenario:
     scope: tuple[Product, ...] = ()
     """The products whose engine the phases' `engine` speaks of; empty: all. Said by `scope`, or by
     `breaker_scope` in `expect`: where only one product may be seen to fail, only one fails."""
+    begins_now: bool = False
+    """It tells of no day: where there is a clock to go by it begins at its time, and the venues
+    speak as they did on the day of the default `t0`."""
     source: str = ""
     """Where it was read: a file name or a slug."""
     text: str = field(default="", repr=False, compare=False)
@@ -450,6 +454,17 @@ class Scenario:
                 return None
             total += phase.duration_s
         return round(total, 6)
+
+    @property
+    def listed_later(self) -> frozenset[str]:
+        """The instruments that an event lists; until then nobody can trade them."""
+        return frozenset(
+            symbol
+            for phase in self.phases
+            for event in phase.events
+            if event.kind == "listing"
+            for symbol in event.symbols
+        )
 
     def expectation(self, name: str) -> Expectation | None:
         return next((item for item in self.expect if item.name == name), None)

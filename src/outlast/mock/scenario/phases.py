@@ -377,6 +377,7 @@ def _event(around: Surroundings) -> Reader[Event]:
             note=fields.get("note", text, ""),
             rate=fields.get("rate", money, None),
             tick=fields.get("tick", money_in(above=Decimal(0)), None),
+            line=place.node.line,
         )
         if "kind" not in fields:
             return event

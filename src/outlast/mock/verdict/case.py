@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from outlast.mock.asked import IN_FLIGHT_MS, Asked
 from outlast.mock.belief import Belief
 from outlast.mock.conditions import Span, utc
 from outlast.mock.intents import Intent, Send
 from outlast.mock.scenario.model import Scenario
 
 if TYPE_CHECKING:
+    from outlast.mock.past import Past
     from outlast.mock.truth import Truth
 
-__all__ = ["IN_FLIGHT_MS", "Case", "Judge", "Judgement", "Offence", "judged"]
-
-IN_FLIGHT_MS: Final = 1_000
-"""What arrives this soon after a reply left may have been on its way already: nobody is blamed for
-not having read it."""
+__all__ = ["IN_FLIGHT_MS", "Case", "Findings", "Judge", "Judgement", "Offence", "judged"]
 
 Argument: TypeAlias = float | int | str | tuple[str, ...] | None
 
@@ -42,13 +40,46 @@ class Offence:
         return f"{utc(self.at_ms)}{request}: {self.text}"
 
 
-def judged(offences: Iterable[Offence], otherwise: str) -> Judgement:
-    """Broken by the first offence, with the number of the others; else `otherwise`."""
-    found = sorted(offences, key=lambda o: (o.at_ms, -1 if o.ordinal is None else o.ordinal))
-    if not found:
+@dataclass(slots=True)
+class Findings:
+    """The first of some offences, and how many they are."""
+
+    count: int = 0
+    first: Offence | None = None
+
+    def add(self, offences: Iterable[Offence]) -> Findings:
+        for offence in offences:
+            self._join(1, offence)
+        return self
+
+    def join(self, other: Findings) -> Findings:
+        if other.first is not None:
+            self._join(other.count, other.first)
+        return self
+
+    def _join(self, count: int, offence: Offence) -> None:
+        self.count += count
+        if self.first is None or _when(offence) < _when(self.first):
+            self.first = offence
+
+
+def _when(offence: Offence) -> tuple[int, int]:
+    return (offence.at_ms, -1 if offence.ordinal is None else offence.ordinal)
+
+
+def judged(offences: Iterable[Offence], otherwise: str, *past: Findings) -> Judgement:
+    """Broken by the first offence, with the number of the others; else `otherwise`.
+
+    `past` are offences of sends, orders or requests that need not be kept any more.
+    """
+    found = Findings()
+    for findings in past:
+        found.join(findings)
+    found.add(offences)
+    if found.first is None:
         return Judgement(holds=True, evidence=otherwise)
-    more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
-    return Judgement(holds=False, evidence=f"{found[0]}{more}")
+    more = f"; and {found.count - 1} more" if found.count > 1 else ""
+    return Judgement(holds=False, evidence=f"{found.first}{more}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +99,28 @@ class Case:
         return self.truth.now_ms
 
     @property
+    def past(self) -> Past:
+        """What is not kept any more, as sums."""
+        return self.truth.past(self.account)
+
+    @property
+    def asked(self) -> Asked:
+        """All that the client has asked for, kept or not, as sums."""
+        return self.truth.asked(self.account)
+
+    @property
     def intents(self) -> list[Intent]:
+        """The intents that are kept."""
         return self.truth.intents(self.account)
 
     def sends(self) -> list[Send]:
-        """Every order the client asked for, in the order of arrival."""
+        """The orders the client asked for that are kept, in the order of arrival."""
         sends = [send for intent in self.intents for send in intent.sends]
         return sorted(sends, key=lambda send: (send.at_ms, send.record.ordinal))
+
+    def fresh_sends(self) -> list[Send]:
+        """Those of them that nothing has been judged of yet."""
+        return [send for send in self.sends() if not send.is_past]
 
     def phases(self) -> list[Span[str]]:
         """The phases as they ran."""

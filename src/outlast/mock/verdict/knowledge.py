@@ -11,7 +11,7 @@ from outlast.mock.engine.model import OrderStatus
 from outlast.mock.history import AccountHistory, OrderHistory, Tracked
 from outlast.mock.verdict.case import Argument, Case, Judgement, Offence, judged
 
-__all__ = ["evidence_complete", "reconciled_by_end"]
+__all__ = ["evidence_complete", "reconciled_by_end", "unread"]
 
 ZERO: Final = Decimal(0)
 SETTLE_MS: Final = 10_000
@@ -21,7 +21,7 @@ SETTLE_MS: Final = 10_000
 # --- reconciled_by_end ---------------------------------------------------------------------------
 
 
-def reconciled_by_end(case: Case, _argument: Argument) -> Judgement:
+def reconciled_by_end(case: Case, argument: Argument) -> Judgement:
     """By the end the client knows its orders, positions and balances as they truly are.
 
     On a venue that the belief speaks of, what it says is compared exactly with the truth as the
@@ -29,6 +29,9 @@ def reconciled_by_end(case: Case, _argument: Argument) -> Judgement:
     and complete answer about it, that is about each changed order or the list of open orders, about
     the positions, and about the balances. Not asked for is a change that the venue does not report
     yet (`fills_delay`), or one in the last ten seconds; nothing changed needs no answer.
+
+    Ended orders that are not kept any more are not compared: as many names that the belief has for
+    orders that ended, and that are not known here, are taken for theirs.
     """
     offences: list[Offence] = []
     compared = []
@@ -41,7 +44,11 @@ def reconciled_by_end(case: Case, _argument: Argument) -> Judgement:
             offences += _differences(case, history, belief)
     if compared:
         return judged(offences, f"the belief equals the truth on {', '.join(compared)}")
-    return judged(offences, "after every change the client got a true and complete answer about it")
+    return judged(
+        offences,
+        "after every change the client got a true and complete answer about it",
+        case.past.unread.findings(case.asked.pictures),
+    )
 
 
 def _belief_of(case: Case, venue: str) -> VenueBelief | None:
@@ -98,6 +105,9 @@ def _order_differences(
                 yield Offence(end, None, f"the belief does not know {order}")
         elif not same_status(said, true):
             yield Offence(end, None, f"the belief has {name} as {said!r}, in truth {order}")
+    ended = [name for name, said in strange.items() if said not in (OPEN, "partially_filled")]
+    for name in ended[: history.dropped_orders]:
+        del strange[name]
     for name, said in strange.items():
         yield Offence(end, None, f"the belief has {name} as {said!r}; no such order exists")
 
@@ -124,38 +134,37 @@ def _amount_differences(
 def _unread(case: Case, history: AccountHistory) -> Iterator[Offence]:
     """What changed in the account and was not truly and completely answered afterwards."""
     due = case.end_ms - SETTLE_MS
-    newest = _newest_pictures(case, history.venue)
-    listed = newest.get("open_orders", -1)
+    pictures, venue = case.asked.pictures, history.venue
     for order in history.orders.values():
-        changed = order.voided_ms if order.vanished else order.visible_ms
-        quiet = order.from_the_start and order.visible_ms <= history.opened_ms
-        never_mattered = not order.existed or (order.vanished and order.shown_ms is None)
-        if changed is None or changed > due or quiet or never_mattered:
-            continue
-        known = max(order.shown_state_ms or -1, listed)
-        if order.vanished:
-            absent = case.truth.absent_times(case.account, history.venue, order.client_order_id)
-            known = max([listed, *absent])
-        if known < changed:
-            yield Offence(changed, None, f"no answer after its last change: {order}")
+        offence = unread(case, history, order)
+        if offence is not None and offence.at_ms <= due:
+            yield offence
     for what, tracked in (("positions", history.positions), ("balances", history.balances)):
         for name, quantity in sorted(tracked.items()):
             since = quantity.reported.since(due)
-            if since is None or since <= history.opened_ms or newest.get(what, -1) >= since:
+            if since is None or since <= history.opened_ms:
+                continue
+            if pictures.get((venue, what), -1) >= since:
                 continue
             value = quantity.reported.at(due, ZERO)
             text = f"no true and complete answer about {what} after {name} became {value:f}"
             yield Offence(since, None, text)
 
 
-def _newest_pictures(case: Case, venue: str) -> dict[str, int]:
-    """By picture: venue time of the newest true and complete one that the client got."""
-    newest: dict[str, int] = {}
-    for row in case.truth.traffic.rows(case.account):
-        if row.venue == venue and not row.lied:
-            for picture in row.pictures:
-                newest[picture] = max(newest.get(picture, -1), row.state_ms)
-    return newest
+def unread(case: Case, history: AccountHistory, order: OrderHistory) -> Offence | None:
+    """The breach that an order is of whose last change the client got no answer about."""
+    changed = order.voided_ms if order.vanished else order.visible_ms
+    quiet = order.from_the_start and order.visible_ms <= history.opened_ms
+    never_mattered = not order.existed or (order.vanished and order.shown_ms is None)
+    if changed is None or quiet or never_mattered:
+        return None
+    known = order.shown_state_ms or -1
+    if order.vanished:
+        absent = case.truth.absent_times(case.account, history.venue, order.client_order_id)
+        known = max(absent, default=-1)
+    if max(known, case.asked.pictures.get((history.venue, "open_orders"), -1)) >= changed:
+        return None
+    return Offence(changed, None, f"no answer after its last change: {order}")
 
 
 # --- evidence_complete ---------------------------------------------------------------------------
@@ -169,7 +178,7 @@ def evidence_complete(case: Case, _argument: Argument) -> Judgement:
     journal = None if case.belief is None else case.belief.journal
     if journal is None:
         return Judgement(holds=False, evidence="no journal was handed in")
-    arrived = sum(1 for _row in case.truth.traffic.rows(case.account))
+    arrived = case.asked.requests
     problems = []
     if not journal.verified:
         problems.append("the chain of the journal was not verified")

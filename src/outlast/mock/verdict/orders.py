@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 
 from outlast.mock.conditions import utc
+from outlast.mock.history import OrderHistory
 from outlast.mock.intents import Intent, Unknown
 from outlast.mock.traffic import QUERIES
 from outlast.mock.verdict.case import Argument, Case, Judgement, Offence, judged
 
-__all__ = ["attempts_per_intent", "no_duplicate_exposure", "no_orphans", "unknowns_resolved"]
+__all__ = [
+    "attempts_offences",
+    "attempts_per_intent",
+    "duplicate_offences",
+    "no_duplicate_exposure",
+    "no_orphans",
+    "orphan",
+    "unknown_offences",
+    "unknowns_resolved",
+    "with_able",
+]
 
 
-def no_duplicate_exposure(case: Case, _argument: Argument) -> Judgement:
+def no_duplicate_exposure(case: Case, argument: Argument) -> Judgement:
     """No intent ever had a second order that was live or filled.
 
     A repeat after the venue has proved the first absent is fine: then only one landed.
     """
-    offences = []
-    for intent in case.intents:
-        first = next((order for order in intent.orders if order.existed), None)
-        offences += [
-            Offence(
-                extra.created_ms,
-                _ordinal_of(intent, extra.order_id),
-                f"a second order for one intent ({intent.describe()}): {extra}, besides {first}",
-            )
-            for extra in intent.duplicates()
-        ]
-    return judged(offences, f"{len(case.intents)} intents, none with a second order")
+    offences = [offence for intent in case.intents for offence in duplicate_offences(intent)]
+    count = case.past.intents + len(case.intents)
+    return judged(
+        offences,
+        f"{count} intents, none with a second order",
+        case.past.found("no_duplicate_exposure", argument),
+    )
+
+
+def duplicate_offences(intent: Intent) -> list[Offence]:
+    """Every order of the intent beyond the first."""
+    first = next((order for order in intent.orders if order.existed), None)
+    return [
+        Offence(
+            extra.created_ms,
+            _ordinal_of(intent, extra.order_id),
+            f"a second order for one intent ({intent.describe()}): {extra}, besides {first}",
+        )
+        for extra in intent.duplicates()
+    ]
 
 
 def _ordinal_of(intent: Intent, order_id: int) -> int | None:
@@ -38,13 +58,18 @@ def _ordinal_of(intent: Intent, order_id: int) -> int | None:
     return None
 
 
-def no_orphans(case: Case, _argument: Argument) -> Judgement:
+def no_orphans(case: Case, argument: Argument) -> Judgement:
     """By the end the client was shown every order that was live or filled, whoever made it."""
-    offences = [
-        Offence(order.created_ms, None, f"never shown to the client: {order}")
-        for order in case.truth.lost(case.account)
-    ]
-    return judged(offences, "every order that was live or filled was shown to the client")
+    offences = [orphan(order) for order in case.truth.lost(case.account)]
+    return judged(
+        offences,
+        "every order that was live or filled was shown to the client",
+        case.past.found("no_orphans", argument),
+    )
+
+
+def orphan(order: OrderHistory) -> Offence:
+    return Offence(order.created_ms, None, f"never shown to the client: {order}")
 
 
 def unknowns_resolved(case: Case, argument: Argument) -> Judgement:
@@ -56,13 +81,20 @@ def unknowns_resolved(case: Case, argument: Argument) -> Judgement:
     is not yet due when the run ends is no breach here.
     """
     assert isinstance(argument, int | float)
-    limit_ms = round(argument * 1000)
     found = case.truth.unknowns(case.account)
-    asked, answered = _queries(case)
+    return judged(
+        unknown_offences(case, argument, found),
+        f"{case.past.unknowns + len(found)} unknown outcomes, each resolved within {argument:g} s",
+        case.past.found("unknowns_resolved", argument),
+    )
+
+
+def unknown_offences(case: Case, argument: float, found: Iterable[Unknown]) -> list[Offence]:
+    """Those of the unknown outcomes that took too long."""
+    limit_ms = round(argument * 1000)
     offences = []
-    for unknown in found:
-        venue = unknown.send.record.venue
-        start = _able_ms(unknown, asked.get(venue, []), answered.get(venue, []))
+    for unknown, able_ms in with_able(case, found):
+        start = _last_asked(case, unknown) if able_ms is None else able_ms
         due = start + limit_ms
         late = unknown.resolved_ms is None or unknown.resolved_ms > due
         if not late or case.end_ms < due:
@@ -80,44 +112,51 @@ def unknowns_resolved(case: Case, argument: Argument) -> Judgement:
                 f"{utc(start)}, resolved {when}",
             )
         )
-    return judged(offences, f"{len(found)} unknown outcomes, each resolved within {argument:g} s")
+    return offences
 
 
-def _queries(case: Case) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-    """When this account's queries were settled, by venue: all of them, and those answered."""
-    asked: dict[str, list[int]] = {}
+def with_able(case: Case, found: Iterable[Unknown]) -> Iterator[tuple[Unknown, int | None]]:
+    """Each with when the venue first answered a query after it; None while it has not."""
     answered: dict[str, list[int]] = {}
     for row in case.truth.traffic.rows(case.account):
-        if row.endpoint not in QUERIES:
-            continue
-        asked.setdefault(row.venue, []).append(row.settled_ms)
-        if row.complete:
+        if row.endpoint in QUERIES and row.complete:
             answered.setdefault(row.venue, []).append(row.settled_ms)
-    for times in (*asked.values(), *answered.values()):
+    for times in answered.values():
         times.sort()
-    return asked, answered
+    for unknown in found:
+        able_ms = unknown.send.able_ms
+        if able_ms is None:
+            times = answered.get(unknown.send.record.venue, [])
+            first = bisect_left(times, unknown.since_ms)
+            able_ms = times[first] if first < len(times) else None
+        yield unknown, able_ms
 
 
-def _able_ms(unknown: Unknown, asked: list[int], answered: list[int]) -> int:
-    """When the venue could answer again, as far as this client can know; both lists in order."""
-    first = bisect_left(answered, unknown.since_ms)
-    if first < len(answered):
-        return answered[first]
-    return max(asked[-1], unknown.since_ms) if asked else unknown.since_ms
+def _last_asked(case: Case, unknown: Unknown) -> int:
+    """When the client last asked in vain; never: when it came not to know."""
+    asked_ms = case.asked.asked_ms.get(unknown.send.record.venue, unknown.since_ms)
+    return max(asked_ms, unknown.since_ms)
 
 
 def attempts_per_intent(case: Case, argument: Argument) -> Judgement:
     """No intent was sent more often than the argument."""
     assert isinstance(argument, int)
-    most = max((len(intent.sends) for intent in case.intents), default=0)
-    offences = [
+    most = max((intent.attempts for intent in case.intents), default=0)
+    return judged(
+        attempts_offences(argument, case.intents),
+        f"at most {max(most, case.past.attempts)} attempts for one intent, {argument} allowed",
+        case.past.found("attempts_per_intent", argument),
+    )
+
+
+def attempts_offences(argument: int, intents: Iterable[Intent]) -> list[Offence]:
+    """Those of the intents that were sent too often."""
+    return [
         Offence(
-            intent.sends[argument].at_ms,
-            intent.sends[argument].record.ordinal,
-            f"attempt {argument + 1} of {len(intent.sends)} for one intent ({intent.describe()}), "
+            *intent.attempt(argument),
+            f"attempt {argument + 1} of {intent.attempts} for one intent ({intent.describe()}), "
             f"{argument} allowed",
         )
-        for intent in case.intents
-        if len(intent.sends) > argument
+        for intent in intents
+        if intent.attempts > argument
     ]
-    return judged(offences, f"at most {most} attempts for one intent, {argument} allowed")

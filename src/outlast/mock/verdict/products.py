@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Final
 
@@ -35,10 +35,10 @@ def breaker_scope(case: Case, argument: Argument) -> Judgement:
     request of any kind counts: an idle bot, or one that has gone, is not judged.
     """
     assert isinstance(argument, tuple)
-    rows = [row.arrived_ms for row in case.truth.traffic.rows(case.account)]
-    if not rows:
+    asked = case.asked
+    if asked.first_ms is None or asked.last_ms is None:
         return Judgement(holds=True, evidence="nothing to judge: no requests")
-    alive = Span(min(rows), max(rows), "")
+    alive = Span(asked.first_ms, asked.last_ms, "")
     outage = _outage(case, argument)
     offences, windows = [], 0
     for (product, kind), arrived in sorted(_times(case, argument).items()):
@@ -59,7 +59,7 @@ def breaker_scope(case: Case, argument: Argument) -> Judgement:
     return judged(offences, f"the other products kept their pace in {windows} windows")
 
 
-def _median_minute(arrived: list[int], alive: Span[str], outage: list[Span[str]]) -> float:
+def _median_minute(arrived: Sequence[int], alive: Span[str], outage: list[Span[str]]) -> float:
     """Requests in the median of the whole minutes outside the outage; 0 for too few minutes."""
     counts = []
     for start in range(alive.start_ms, alive.end_ms - _MINUTE_MS + 1, _MINUTE_MS):
@@ -69,19 +69,16 @@ def _median_minute(arrived: list[int], alive: Span[str], outage: list[Span[str]]
     return median(counts) if len(counts) >= MINUTES_MIN else 0.0
 
 
-def _times(case: Case, failing: tuple[str, ...]) -> dict[tuple[str, str], list[int]]:
+def _times(case: Case, failing: tuple[str, ...]) -> dict[tuple[str, str], Sequence[int]]:
     """By (product, kind) of the products that do not fail: when requests arrived, in order."""
-    times: dict[tuple[str, str], list[int]] = {}
-    for row in case.truth.traffic.rows(case.account):
-        if row.product not in failing:
-            kind = "orders" if row.endpoint.startswith("orders.") else "other requests"
-            times.setdefault((row.product, kind), []).append(row.arrived_ms)
-    for arrived in times.values():
-        arrived.sort()
-    return times
+    return {
+        (product, kind): arrived
+        for (product, kind), arrived in case.asked.arrivals.items()
+        if product not in failing
+    }
 
 
-def _between(arrived: list[int], start_ms: int, end_ms: int) -> int:
+def _between(arrived: Sequence[int], start_ms: int, end_ms: int) -> int:
     return bisect_left(arrived, end_ms) - bisect_left(arrived, start_ms)
 
 

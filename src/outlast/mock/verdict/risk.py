@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from outlast.mock.conditions import utc
@@ -16,7 +16,14 @@ from outlast.mock.scenario.vocabulary import PRODUCT_OF_VENUE
 from outlast.mock.traffic import QUERIES, settled_ms
 from outlast.mock.verdict.case import IN_FLIGHT_MS, Argument, Case, Judgement, Offence, judged
 
-__all__ = ["closed_products", "no_new_exposure_before", "risk_first"]
+__all__ = [
+    "closed_products",
+    "early_offences",
+    "no_new_exposure_before",
+    "outstanding",
+    "risk_first",
+    "risky_offences",
+]
 
 NOTICE_MS: Final = 60_000
 """How long a client may take to notice that the venue is closed: nobody tells it."""
@@ -38,7 +45,7 @@ class _Waiting:
     text: str
 
 
-def risk_first(case: Case, _argument: Argument) -> Judgement:
+def risk_first(case: Case, argument: Argument) -> Judgement:
     """While safety work is outstanding on a venue, no order that adds exposure is sent to it.
 
     Outstanding is an exit (a create that can only reduce) that was refused or left unanswered,
@@ -46,9 +53,19 @@ def risk_first(case: Case, _argument: Argument) -> Judgement:
     left unanswered, until a later answer settles it: its order shown or told absent, a list of open
     orders, or a cancel that succeeds. A second's grace is given for what was on its way.
     """
-    waiting = sorted([*_exits(case), *_cancels(case)], key=lambda w: (w.start_ms, w.text))
+    return judged(
+        risky_offences(case, case.fresh_sends()),
+        "no order that adds exposure was sent while safety work waited",
+        case.past.found("risk_first", argument),
+    )
+
+
+def risky_offences(case: Case, sends: Iterable[Send]) -> list[Offence]:
+    """Those of the sends that add exposure while safety work waits."""
+    works = [*_exits(case, _FAR).works, *_cancels(case, _FAR).works]
+    waiting = sorted(works, key=lambda w: (w.start_ms, w.text))
     offences = []
-    for send in case.sends():
+    for send in sends:
         if send.facts.reduces:
             continue
         at_ms = send.at_ms
@@ -59,7 +76,26 @@ def risk_first(case: Case, _argument: Argument) -> Judgement:
                 text = f"{_asked(send)} adds exposure while {work.text}"
                 offences.append(Offence(at_ms, send.record.ordinal, text))
                 break
-    return judged(offences, "no order that adds exposure was sent while safety work waited")
+    return offences
+
+
+@dataclass(slots=True)
+class _Exits:
+    works: list[_Waiting] = field(default_factory=list)
+    wanted: dict[tuple[str, str], Send] = field(default_factory=dict)
+    """By (venue, symbol): the exit with which work began that is not done yet."""
+
+
+@dataclass(slots=True)
+class _Cancels:
+    works: list[_Waiting] = field(default_factory=list)
+    unsettled: list[RequestRecord] = field(default_factory=list)
+    """Those left unanswered that nothing has settled yet."""
+
+
+def outstanding(case: Case, at_ms: int) -> tuple[dict[tuple[str, str], Send], list[RequestRecord]]:
+    """The safety work that waits at `at_ms`: exits by (venue, symbol), and cancels."""
+    return _exits(case, at_ms).wanted, _cancels(case, at_ms).unsettled
 
 
 def _asked(send: Send) -> str:
@@ -67,9 +103,14 @@ def _asked(send: Send) -> str:
     return f"{send.facts.side.lower()} {qty} {send.facts.symbol}"
 
 
-def _exits(case: Case) -> Iterator[_Waiting]:
-    """The times in which an exit was wanted and not had, symbol by symbol."""
-    by_symbol: dict[tuple[str, str], list[Send]] = {}
+def _exits(case: Case, until_ms: int) -> _Exits:
+    """The times in which an exit was wanted and not had, symbol by symbol.
+
+    They begin where the past ends; what was wanted then goes on. Exits settled from `until_ms` on
+    are left out.
+    """
+    found, past = _Exits(), case.past
+    by_symbol: dict[tuple[str, str], list[Send]] = {key: [] for key in past.exits_wanted}
     for send in case.sends():
         if send.facts.reduces:
             by_symbol.setdefault((send.record.venue, send.facts.symbol), []).append(send)
@@ -78,18 +119,22 @@ def _exits(case: Case) -> Iterator[_Waiting]:
         if history is None:
             continue
         done = _done_times(history, symbol, sends)
-        began: Send | None = None
+        began = past.exits_wanted.get((venue, symbol))
         for send in sorted(sends, key=lambda s: (s.settled_ms, s.record.ordinal)):
-            if send.record.told is Told.OK:
-                continue
             at_ms = send.settled_ms
+            if send.record.told is Told.OK or not past.until_ms <= at_ms < until_ms:
+                continue
             if began is not None and (over := _next(done, began.settled_ms)) > at_ms:
                 continue  # still the same work
             if began is not None:
-                yield _exit_work(venue, began, over)
+                found.works.append(_exit_work(venue, began, over))
             began = send if history.position(symbol, at_ms) != 0 else None
         if began is not None:
-            yield _exit_work(venue, began, _next(done, began.settled_ms))
+            over = _next(done, began.settled_ms)
+            found.works.append(_exit_work(venue, began, over))
+            if over > until_ms:
+                found.wanted[venue, symbol] = began
+    return found
 
 
 def _done_times(history: AccountHistory, symbol: str, sends: Iterable[Send]) -> list[int]:
@@ -113,16 +158,22 @@ def _exit_work(venue: str, send: Send, end_ms: int) -> _Waiting:
     return _Waiting(venue, send.settled_ms, end_ms, text)
 
 
-def _cancels(case: Case) -> Iterator[_Waiting]:
-    """The times between an unanswered cancel and the answer that settled it."""
+def _cancels(case: Case, until_ms: int) -> _Cancels:
+    """The times between an unanswered cancel and the answer that settled it.
+
+    They begin where the past ends; what was not settled then goes on. Cancels that ended from
+    `until_ms` on are left out.
+    """
+    found, past = _Cancels(), case.past
     cancels = [
         record
-        for record in case.truth.traffic.writes(case.account)
+        for record in case.truth.traffic.fresh_writes(case.account)
         if record.endpoint in ("orders.cancel", "orders.cancel_all")
     ]
-    unanswered = [record for record in cancels if record.told is Told.AMBIGUOUS]
+    unanswered = list(past.cancels_unsettled)
+    unanswered += [r for r in cancels if r.told is Told.AMBIGUOUS and settled_ms(r) < until_ms]
     if not unanswered:
-        return
+        return found
     asked = sorted(
         (row.settled_ms, row.endpoint, row.venue)
         for row in case.truth.traffic.rows(case.account)
@@ -145,7 +196,11 @@ def _cancels(case: Case) -> Iterator[_Waiting]:
         settled += [time for time in named if time >= at_ms]
         text = f"the cancel of request {record.ordinal} ({record.reply}) waits for an answer "
         text += f"since {utc(at_ms)}"
-        yield _Waiting(record.venue, at_ms, min(settled, default=_FAR), text)
+        over = min(settled, default=_FAR)
+        found.works.append(_Waiting(record.venue, at_ms, over, text))
+        if over > until_ms:
+            found.unsettled.append(record)
+    return found
 
 
 def _covers(other: RequestRecord, record: RequestRecord) -> bool:
@@ -191,6 +246,15 @@ def no_new_exposure_before(case: Case, argument: Argument) -> Judgement:
     minute is free, because a client has to notice first; products that stay open may trade on.
     """
     assert isinstance(argument, str)
+    return judged(
+        early_offences(case, argument, case.sends()),
+        f"no new exposure between the closing and {argument!r}",
+        case.past.found("no_new_exposure_before", argument),
+    )
+
+
+def early_offences(case: Case, argument: str, sends: Sequence[Send]) -> list[Offence]:
+    """Those of the sends that made new exposure too early."""
     spans = case.phases()
     begun = next((span.start_ms for span in spans if span.value == argument), _FAR)
     phases = {phase.name: phase for phase in case.scenario.phases}
@@ -206,7 +270,7 @@ def no_new_exposure_before(case: Case, argument: Argument) -> Judgement:
             ),
             _FAR,
         )
-        for send in case.sends():
+        for send in sends:
             gated = shut + NOTICE_MS <= send.at_ms < begun
             if not gated or send.record.venue != venue or send.facts.reduces:
                 continue
@@ -214,7 +278,7 @@ def no_new_exposure_before(case: Case, argument: Argument) -> Judgement:
                 text = f"{_asked(send)} was taken and adds exposure before {argument!r}, "
                 text += f"{product.value} being closed since {utc(shut)}"
                 offences.append(Offence(send.at_ms, send.record.ordinal, text))
-    return judged(offences, f"no new exposure between the closing and {argument!r}")
+    return offences
 
 
 def closed_products(scenario: Scenario, phase: Phase) -> frozenset[Product]:

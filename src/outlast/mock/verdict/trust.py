@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Final
 
 from outlast.mock.belief import StaleMark
 from outlast.mock.conditions import Steps
 from outlast.mock.intents import Send
+from outlast.mock.scenario.model import Scenario
 from outlast.mock.verdict.case import IN_FLIGHT_MS, Argument, Case, Judgement, Offence, judged
 
-__all__ = ["no_trade_on_untrusted", "stale_within"]
+__all__ = ["no_trade_on_untrusted", "notice_of", "stale_within", "untrusting_offences"]
 
 NOTICE_MS: Final = 5_000
 """How long a lie must have lasted before anybody is blamed for not seeing it, unless the scenario's
@@ -19,12 +20,13 @@ NOTICE_MS: Final = 5_000
 GIVEN_AWAY: Final = Decimal("0.10")
 """A limit price this far on the wrong side of the peers' price gives money away."""
 ACCOUNT_LIES: Final = ("balances:", "positions:")
+_LONG_AGO_MS: Final = -1
 
 
 # --- no_trade_on_untrusted -----------------------------------------------------------------------
 
 
-def no_trade_on_untrusted(case: Case, _argument: Argument) -> Judgement:
+def no_trade_on_untrusted(case: Case, argument: Argument) -> Judgement:
     """While prices, mark or account answers are untrue, nothing is traded on them.
 
     Untrue means, for longer than `stale_within` (else 5 s): the venue's price or the mark is more
@@ -35,10 +37,19 @@ def no_trade_on_untrusted(case: Case, _argument: Argument) -> Judgement:
     - no limit price is more than 10 % worse than the peers' price (buying above, selling below);
     - no exit is larger than the true position by more than the quantity step while accounts lie.
     """
-    notice_ms = _notice_ms(case)
+    return judged(
+        untrusting_offences(case, case.fresh_sends()),
+        "nothing was traded on untrue prices, marks or account answers",
+        case.past.found("no_trade_on_untrusted", argument),
+    )
+
+
+def untrusting_offences(case: Case, sends: Iterable[Send]) -> list[Offence]:
+    """Those of the sends that trade on what is not true."""
+    notice_ms = notice_of(case.scenario)
     lied_answers = _lied_answers(case)
     offences = []
-    for send in case.sends():
+    for send in sends:
         venue, at_ms = send.record.venue, send.at_ms
         price_doubt = _price_doubt(case, send, notice_ms)
         told_lies = lied_answers.get(venue)
@@ -55,11 +66,12 @@ def no_trade_on_untrusted(case: Case, _argument: Argument) -> Judgement:
             problem, doubt = _oversized(case, send), account_doubt
         if problem:
             offences.append(Offence(at_ms, send.record.ordinal, f"{problem} while {doubt}"))
-    return judged(offences, "nothing was traded on untrue prices, marks or account answers")
+    return offences
 
 
-def _notice_ms(case: Case) -> int:
-    wanted = case.scenario.expectation("stale_within")
+def notice_of(scenario: Scenario) -> int:
+    """How long a lie must have lasted, in milliseconds, before anybody is blamed."""
+    wanted = scenario.expectation("stale_within")
     if wanted is None or not isinstance(wanted.argument, int | float):
         return NOTICE_MS
     return round(wanted.argument * 1000)
@@ -93,7 +105,10 @@ def _lie_doubt(case: Case, venue: str, at_ms: int, notice_ms: int, about: tuple[
 def _lied_answers(case: Case) -> dict[str, Steps[bool]]:
     """By venue: whether the last answer about the account that the client got was a lie."""
     heard: dict[str, Steps[bool]] = {}
-    for row in case.truth.traffic.rows(case.account):
+    for venue, lied in case.past.asked.lied.items():
+        heard.setdefault(venue, Steps()).put(_LONG_AGO_MS, lied)
+    rows = case.truth.traffic.rows(case.account)
+    for row in sorted(rows, key=lambda row: (row.settled_ms, row.ordinal)):
         if "balances" in row.pictures or "positions" in row.pictures:
             heard.setdefault(row.venue, Steps()).put(row.settled_ms, row.lied)
     return heard
@@ -171,10 +186,7 @@ def stale_within(case: Case, argument: Argument) -> Judgement:
 
 def _book_lies(case: Case) -> Iterator[tuple[str, str, int, int]]:
     """(venue, what, from, until) of the untrue books on venues that the client read."""
-    read = {
-        row.venue for row in case.truth.traffic.rows(case.account) if row.endpoint == "market.read"
-    }
-    read |= {dial.venue for dial in case.truth.conditions.dials if dial.kind == "ws.market.connect"}
+    read = case.asked.read
     for venue in case.scenario.venues:
         if venue in read or "" in read:
             for what, start, until in case.truth.conditions.lies_about(venue, "book"):

@@ -121,7 +121,8 @@ class BinanceSpotDialect:
 
         Without it the dialect attaches itself at the first request it performs.
         """
-        self.ledger.attach(engine)
+        if self.ledger.attach(engine):
+            engine.on_forgotten(self.notes.forget)
 
     def route(self, message: HttpMessage) -> Call | None:
         route = routes.find(message.method, message.path)

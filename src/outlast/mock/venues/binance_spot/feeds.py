@@ -70,7 +70,10 @@ class Feeds:
         sockets.every(_SLOW_MS, self._slow)
 
     def join(self, client: Client, name: str) -> None:
-        """Put a client on a stream; a name that no stream has gives silence, as on the venue."""
+        """Put a client on a stream; a name that no stream has gives silence, as on the venue.
+
+        So does one of a symbol that is not listed, until it is.
+        """
         if name in _ALL:
             client.subscribe(name, channel=_ALL[name])
             return
@@ -79,17 +82,18 @@ class Feeds:
             return
         symbol = match["symbol"].upper()
         interval = match["interval"]
-        if symbol not in self._sockets.engine.instruments or (
-            interval is not None and interval not in candles.INTERVALS
-        ):
+        if interval is not None and interval not in candles.INTERVALS:
             return
         channel = match["depth"] or match["plain"] or ("kline" if interval else "ticker")
         is_diff = bool(match["depth"]) and not match["levels"]
-        if is_diff:
+        if is_diff and self._is_listed(symbol):
             self._follow(name, symbol)
         state = _Reader() if is_diff else None
         client.subscribe(name, channel=channel, symbol=symbol, state=state)
         self._last.pop(name, None)  # whoever joins is told how it stands at the next tick
+
+    def _is_listed(self, symbol: str) -> bool:
+        return symbol in self._sockets.engine.instruments
 
     # -- pushing ----------------------------------------------------------------------------
 
@@ -112,6 +116,8 @@ class Feeds:
             if match is None:
                 continue
             symbol = match["symbol"].upper()
+            if not self._is_listed(symbol):
+                continue
             if match["plain"] == "bookTicker":
                 self._touch(name, symbol)
             elif match["depth"] and match["cadence"] == "@100ms":
@@ -127,6 +133,8 @@ class Feeds:
             if match is None:
                 continue
             symbol = match["symbol"].upper()
+            if not self._is_listed(symbol):
+                continue
             if match["depth"] and match["cadence"] != "@100ms":
                 self._book(name, symbol, match["levels"])
             elif match["plain"] == "ticker":
@@ -165,6 +173,7 @@ class Feeds:
         if depth is not None:
             self._partial(name, symbol, int(depth))
             return
+        self._followed.setdefault(name, symbol)  # from its listing on
         diff = self._sockets.books.diff(name, symbol)
         if diff is not None:
             self._push_diff(name, diff)
@@ -204,12 +213,13 @@ class Feeds:
         Only diff streams have a backlog: of what other streams missed, the newest event says all.
         """
         name, reader = subscription.topic, subscription.state
-        if not isinstance(reader, _Reader) or subscription.symbol is None:
+        symbol = subscription.symbol
+        if not isinstance(reader, _Reader) or symbol is None or not self._is_listed(symbol):
             return
-        self._book(name, subscription.symbol, None)  # everybody is told up to here
+        self._book(name, symbol, None)  # everybody is told up to here
         state = subscription.client.state
         for _ in range(count):
-            diff = self._sockets.books.touch(subscription.symbol)
+            diff = self._sockets.books.touch(symbol)
             reader.last_id = diff.last_id
             yield _chained(name, self._diff(diff), state.combined, state.microseconds)
 

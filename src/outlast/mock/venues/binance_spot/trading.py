@@ -6,6 +6,7 @@ Source: Binance spot API docs, rest-api.md, Trading endpoints; faqs/order_amend_
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -49,6 +50,12 @@ class OrderNotes:
 
     def of(self, order_id: int) -> Note:
         return self.notes.get(order_id, Note())
+
+    def forget(self, orders: Sequence[Order]) -> None:
+        """The engine no longer knows these orders."""
+        for order in orders:
+            for known in (self.notes, self.cancel_ids, self.renamed, self.amendments):
+                known.pop(order.order_id, None)
 
 
 class Trading:

@@ -52,6 +52,7 @@ class BinanceUmDialect:
         self.listen_keys = ListenKeys(seed)
         settings = Settings()
         trading, algos = Trading(ids), Algos(ids)
+        self._trading = trading
         history = History(trading, algos, self.ledger)
         market, account = Market(self.ledger), AccountDesk(self.ledger, seed)
         self._streams = UmStreams(self, self.ledger, self.listen_keys)
@@ -135,7 +136,8 @@ class BinanceUmDialect:
 
         Without it the dialect attaches itself at the first request it performs.
         """
-        self.ledger.attach(engine)
+        if self.ledger.attach(engine):
+            engine.on_forgotten(self._trading.forget)
 
     def route(self, message: HttpMessage) -> Call | None:
         route = routes.find(message.method, message.path)

@@ -6,7 +6,7 @@ Listens to the engine from the start of the venue, because some endpoints answer
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -20,6 +20,10 @@ __all__ = ["MINUTE_MS", "Bar", "Entry", "Funding", "Ledger"]
 
 MINUTE_MS: Final = 60_000
 _TAPE_MAX: Final = 1_000_000
+_MINUTES_KEPT: Final = 2_880
+"""Two days of minutes with trades: twice what 24-hour statistics need."""
+_ENTRIES_KEPT: Final = 1_000
+"""Fundings and gifts an account, and fundings a symbol: what one answer can hold at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +106,24 @@ class Ledger:
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
-        self._entries: defaultdict[str, list[Entry]] = defaultdict(list)
+        self._entries: defaultdict[str, deque[Entry]] = defaultdict(
+            lambda: deque(maxlen=_ENTRIES_KEPT)
+        )
         self._totals: dict[tuple[str, str], Decimal] = {}
         self._attached_ms = 0
         self._changed_ms: dict[tuple[str, str], int] = {}
-        self._fundings: defaultdict[str, list[Funding]] = defaultdict(list)
+        self._fundings: defaultdict[str, deque[Funding]] = defaultdict(
+            lambda: deque(maxlen=_ENTRIES_KEPT)
+        )
         self._minutes: defaultdict[str, list[Bar]] = defaultdict(list)
 
-    def attach(self, engine: Engine) -> None:
-        """Listen to this engine, and catch up on what its tape still has; again is no more."""
+    def attach(self, engine: Engine) -> bool:
+        """Listen to this engine, and catch up on what its tape still has; again is no more.
+
+        True when it was for the first time.
+        """
         if self._engine is engine:
-            return
+            return False
         assert self._engine is None, "a ledger belongs to one engine"
         self._engine = engine
         self._attached_ms = engine.now_ms
@@ -120,6 +131,7 @@ class Ledger:
             for trade in engine.tape(symbol, _TAPE_MAX):
                 self._add(trade)
         engine.listen(self._hear)
+        return True
 
     def changed_ms(self, account: str, asset: str) -> int:
         """Give when a wallet last changed; never 0, which clients take for a wallet not in use."""
@@ -163,6 +175,7 @@ class Ledger:
         start_ms = trade.at_ms // MINUTE_MS * MINUTE_MS
         if not bars or bars[-1].start_ms < start_ms:
             bars.append(Bar.still(start_ms, trade.price))
+            del bars[:-_MINUTES_KEPT]
         bars[-1].add(trade)
 
     def _fund(self, event: FundingEvent) -> None:

@@ -5,6 +5,7 @@ Source: Binance USD-M futures docs, Start / Keepalive / Close User Data Stream.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,8 @@ from outlast.mock.venues.binance_um.questions import Given, Question
 __all__ = ["VALID_MS", "ListenKeys"]
 
 VALID_MS: Final = 60 * 60_000
+_ISSUED_KEPT: Final = 1_000
+"""Old keys that are still known to have been keys, for sockets that hang on to them."""
 
 
 @dataclass(slots=True)
@@ -29,7 +32,7 @@ class ListenKeys:
     def __init__(self, seed: int) -> None:
         self._seed, self._made = seed, 0
         self._by_account: dict[str, _Key] = {}
-        self._issued: set[str] = set()
+        self._issued: deque[str] = deque(maxlen=_ISSUED_KEPT)
 
     def new(self, q: Question) -> Given:
         """Give the account's key, a new one if there is none, valid for another hour."""
@@ -39,7 +42,7 @@ class ListenKeys:
             self._made += 1
             key = _Key(letters(64, self._seed, "listen key", q.account, self._made), 0)
             self._by_account[q.account] = key
-            self._issued.add(key.text)
+            self._issued.append(key.text)
         key.ends_ms = now_ms + VALID_MS
         return Given({"listenKey": key.text})
 

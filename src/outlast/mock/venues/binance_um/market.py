@@ -233,7 +233,7 @@ def _symbol(instrument: Instrument, status: str) -> dict[str, object]:
         "pair": instrument.symbol,
         "contractType": "PERPETUAL",
         "deliveryDate": _PERPETUAL_UNTIL_MS,
-        "onboardDate": _LISTED_MS,
+        "onboardDate": _LISTED_MS if instrument.listed_ms is None else instrument.listed_ms,
         "status": status,
         "maintMarginPercent": fixed(instrument.maintenance_margin * 100, 4),
         "requiredMarginPercent": fixed(Decimal(100) / instrument.leverage, 4),

@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from outlast.mock.engine.events import EngineEvent, OrderEvent, OrderEventKind, TradeEvent
+from outlast.mock.engine.events import (
+    EngineEvent,
+    InstrumentEvent,
+    OrderEvent,
+    OrderEventKind,
+    TradeEvent,
+)
 from outlast.mock.engine.views import PublicTrade
 from outlast.mock.venues.binance_um.aliases import to_json
 from outlast.mock.venues.binance_um.ledger import Ledger
@@ -76,6 +82,10 @@ class MarketStreams:
                 self._prints.append(event.trade)
         elif isinstance(event, OrderEvent) and event.kind is OrderEventKind.CALCULATED:
             self._sockets.soon(lambda: self._force_order(event))
+        elif isinstance(event, InstrumentEvent) and event.is_new:
+            # It tells of listings, settlements and brackets; of a tick exchangeInfo alone.
+            told = self._views.contract_info(event.instrument.symbol, self._sockets.now_ms)
+            self._tell("!contractInfo", told)
 
     def _force_order(self, event: OrderEvent) -> None:
         told = self._views.force_order(event, self._sockets.now_ms)

@@ -71,9 +71,10 @@ def price_places(instrument: Instrument) -> int:
     """Give `pricePrecision`: how many decimals a price may carry and is written with.
 
     Not the tick: BTCUSDT has a tick of 0.10 and prices with two decimals. One more decimal than
-    the tick has is -4014 (not a multiple of it), two more are -1111 (too precise).
+    the tick has is -4014 (not a multiple of it), two more are -1111 (too precise). Nor does it
+    shrink when the tick grows: older orders keep their prices.
     """
-    return max(2, decimals(instrument.tick))
+    return max(2, decimals(instrument.price_unit))
 
 
 def history_snapshot(order: Order, cutoff_ms: int) -> OrderSnapshot:

@@ -258,6 +258,7 @@ class PublicViews:
     def contract_info(self, symbol: str, now_ms: int) -> Event:
         instrument: Instrument = self._engine.instruments[symbol]
         leverage = int(instrument.leverage)
+        listed_ms = _LISTED_MS if instrument.listed_ms is None else instrument.listed_ms
         return {
             "e": "contractInfo",
             "E": now_ms,
@@ -265,7 +266,7 @@ class PublicViews:
             "ps": symbol,
             "ct": "PERPETUAL",
             "dt": _PERPETUAL_UNTIL_MS,
-            "ot": _LISTED_MS,
+            "ot": listed_ms,
             "cs": symbol_status(self._engine),
             "bks": [
                 {

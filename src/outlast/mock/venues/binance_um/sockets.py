@@ -194,7 +194,7 @@ class UmStreams(StreamDialect):
     def _carries(self, seat: _Seat, route: Route) -> bool:
         if seat.route is not Route.ROOT:
             return seat.route is route
-        return route is Route.PUBLIC or self._sockets.now_ms < _SPLIT_MS
+        return route is Route.PUBLIC or self._sockets.stage.protocol_ms < _SPLIT_MS
 
 
 def _address(path: str) -> tuple[Route, bool, list[str]] | None:

@@ -7,6 +7,7 @@ found for three days, any other for ninety).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
@@ -42,6 +43,11 @@ class Trading:
         self._ids = ids
         self._price_matches: dict[int, str] = {}
         """The `priceMatch` an order came with; the engine knows the price it stood for."""
+
+    def forget(self, orders: Sequence[Order]) -> None:
+        """The engine no longer knows these orders."""
+        for order in orders:
+            self._price_matches.pop(order.order_id, None)
 
     # -- new --------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from outlast.mock.engine.events import (
     BalanceEvent,
     EngineEvent,
     FundingEvent,
+    InstrumentEvent,
     OrderEvent,
     OrderEventKind,
     PositionEvent,
@@ -43,7 +44,8 @@ class UserStreams:
         self._views = UserViews(sockets.engine)
         self._waiting: list[OrderEvent | BalanceEvent | PositionEvent] = []
         self._funding: FundingEvent | None = None
-        self._dead: set[str] = set()
+        self._dead: dict[str, None] = {}
+        """The keys whose listeners know that they have run out."""
         sockets.engine.listen(self._hear, public_trades=False)
 
     def owner(self, key: str) -> str | None:
@@ -77,7 +79,8 @@ class UserStreams:
             if key is None or key in self._dead or not self._keys.was_issued(key):
                 continue
             if self.owner(key) is None:
-                self._dead.add(key)
+                self._dead = {k: None for k in self._dead if self._keys.was_issued(k)}
+                self._dead[key] = None
                 event = self._views.key_expired(key, self._sockets.now_ms)
                 self._publish(key, event, ())
 
@@ -97,7 +100,7 @@ class UserStreams:
     # -- events -----------------------------------------------------------------------------
 
     def _hear(self, event: EngineEvent) -> None:
-        if isinstance(event, TradeEvent):
+        if isinstance(event, TradeEvent | InstrumentEvent):
             return
         if isinstance(event, FundingEvent):
             self._funding = event

@@ -71,7 +71,7 @@ class AccountDesk:
     def trade_volume(self, q: Question) -> Given:
         """The fees of the pairs asked for: one tier, the lowest."""
         named = q.pairs() if "pair" in q.params else []
-        volume = sum((fill.quote_qty for fill in q.engine.executions(q.account)), Decimal(0))
+        volume = q.engine.turnover(q.account)
 
         def tier(rate: Decimal) -> dict[str, object]:
             fee = fixed(rate * _PERCENT, 4)

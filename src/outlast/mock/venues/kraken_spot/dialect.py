@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from outlast.mock.engine.engine import Engine
+from outlast.mock.engine.events import EngineEvent, InstrumentEvent
 from outlast.mock.engine.model import Product
 from outlast.mock.http.plans import HttpMessage
 from outlast.mock.keys import Account, KeyRing
@@ -123,7 +124,13 @@ class KrakenSpotDialect:
 
     def attach(self, engine: Engine) -> None:
         """Listen to this engine, so that ids, bars and ledgers know the past."""
+
+        def relist(event: EngineEvent) -> None:
+            if isinstance(event, InstrumentEvent):
+                self._listing = Listing(engine.instruments.values())
+
         self._listing = Listing(engine.instruments.values())
+        engine.listen(relist, public_trades=False)
         self.log.attach(engine)
         self.ledger.attach(engine)
 

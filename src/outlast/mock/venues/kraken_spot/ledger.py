@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from outlast.mock.engine.engine import Engine
 from outlast.mock.engine.events import EngineEvent, OrderEvent, TradeEvent
-from outlast.mock.engine.model import Execution, Side
+from outlast.mock.engine.model import Execution, Order, Side
 from outlast.mock.engine.views import PublicTrade
 
 __all__ = ["MINUTE_MS", "Bar", "Flow", "Ledger"]
@@ -21,6 +22,8 @@ __all__ = ["MINUTE_MS", "Bar", "Flow", "Ledger"]
 MINUTE_MS: Final = 60_000
 _SPREADS_KEPT: Final = 200
 _TAPE_MAX: Final = 1_000_000
+_MINUTES_KEPT: Final = 2_880
+"""Two days of minutes with trades: twice what 24-hour statistics need."""
 
 
 @dataclass(slots=True)
@@ -88,7 +91,8 @@ class Ledger:
         self._spreads: defaultdict[str, deque[tuple[int, Decimal, Decimal]]] = defaultdict(
             lambda: deque(maxlen=_SPREADS_KEPT)
         )
-        self._flows: defaultdict[str, list[Flow]] = defaultdict(list)
+        self._flows: defaultdict[str, dict[int, list[Flow]]] = defaultdict(dict)
+        """By account, then by fill: its two legs."""
         self._totals: dict[tuple[str, str], Decimal] = {}
 
     def attach(self, engine: Engine) -> None:
@@ -101,6 +105,7 @@ class Ledger:
             for trade in engine.tape(symbol, _TAPE_MAX):
                 self._print(trade)
         engine.listen(self._hear)
+        engine.on_forgotten(self._forget)
 
     def minutes(self, symbol: str, since_ms: int) -> list[Bar]:
         """The minutes with trades from `since_ms` on, oldest first."""
@@ -124,7 +129,18 @@ class Ledger:
 
     def flows(self, account: str) -> list[Flow]:
         """Every leg of every fill of an account, oldest first."""
-        return list(self._flows.get(account, ()))
+        return [flow for legs in self._flows.get(account, {}).values() for flow in legs]
+
+    def newest(self, account: str) -> list[Flow]:
+        """The legs of the account's newest fill."""
+        fills = self._flows.get(account, {})
+        return list(fills[next(reversed(fills))]) if fills else []
+
+    def _forget(self, orders: Sequence[Order]) -> None:
+        """The engine no longer knows these orders; what they moved is gone from the list too."""
+        for order in orders:
+            for fill in order.executions:
+                self._flows[fill.account].pop(fill.execution_id, None)
 
     def _hear(self, event: EngineEvent) -> None:
         if isinstance(event, TradeEvent):
@@ -138,6 +154,7 @@ class Ledger:
         start_ms = trade.at_ms // MINUTE_MS * MINUTE_MS
         if not bars or bars[-1].start_ms < start_ms:
             bars.append(Bar.still(start_ms, trade.price))
+            del bars[:-_MINUTES_KEPT]
         bars[-1].add(trade)
         spreads = self._spreads[trade.symbol]
         if spreads and spreads[-1][0] // 1000 == trade.at_ms // 1000:
@@ -161,7 +178,8 @@ class Ledger:
             fee = fill.fee if asset == fill.fee_currency else Decimal(0)
             balance = self._total(fill.account, asset) + amount - fee
             self._totals[fill.account, asset] = balance
-            self._flows[fill.account].append(Flow(fill, asset, amount, fee, balance))
+            of_fill = self._flows[fill.account].setdefault(fill.execution_id, [])
+            of_fill.append(Flow(fill, asset, amount, fee, balance))
 
     def _total(self, account: str, asset: str) -> Decimal:
         """The total before the first fill is what the account was opened with."""

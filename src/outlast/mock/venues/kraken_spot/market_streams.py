@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from outlast.mock.engine.events import EngineEvent, TradeEvent
+from outlast.mock.engine.events import EngineEvent, InstrumentEvent, TradeEvent
 from outlast.mock.engine.model import EngineMode, Side
 from outlast.mock.engine.views import Level, PublicTrade
 from outlast.mock.streams.books import BookState
@@ -138,6 +138,8 @@ class MarketStreams:
     def _hear(self, event: EngineEvent) -> None:
         if isinstance(event, TradeEvent) and self._sockets.clients:
             self._printed[event.trade.symbol].append(event.trade)
+        elif isinstance(event, InstrumentEvent):
+            self._tell_listing(event)  # before any book or trade that goes by it
 
     def _tell_books(self, pair: Pair) -> None:
         for depth in books.DEPTHS:
@@ -223,6 +225,14 @@ class MarketStreams:
         text = Update(frames.data("instrument", "update", body))
         self._sockets.publish("instrument", _everybody(text))
 
+    def _tell_listing(self, event: InstrumentEvent) -> None:
+        """Tell of a new pair with its assets, or of a pair that has another tick."""
+        pair = self._listing().of(event.instrument.symbol)
+        assets = [_asset_row(asset) for asset in (pair.base, pair.quote)] if event.is_new else []
+        body = {"assets": assets, "pairs": [_pair_row(pair, self._pair_status())]}
+        text = Update(frames.data("instrument", "update", body))
+        self._sockets.publish("instrument", _everybody(text))
+
     # -- rows -------------------------------------------------------------------------------
 
     def _status_update(self, subscription: Subscription) -> Update:
@@ -259,9 +269,11 @@ class MarketStreams:
         }
 
     def _pair_rows(self) -> list[dict[str, object]]:
+        return [_pair_row(pair, self._pair_status()) for pair in self._listing().pairs]
+
+    def _pair_status(self) -> str:
         mode = self._sockets.stage.shown_mode
-        status = _INSTRUMENT_STATUS.get(mode, SYSTEM_STATUS[mode])
-        return [_pair_row(pair, status) for pair in self._listing().pairs]
+        return _INSTRUMENT_STATUS.get(mode, SYSTEM_STATUS[mode])
 
     def _ohlc_text(self, kind: str, rows: list[dict[str, object]]) -> str:
         return frames.data("ohlc", kind, rows, timestamp=rfc3339(self._engine.now_ms))

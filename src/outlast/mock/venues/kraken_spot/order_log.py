@@ -6,6 +6,8 @@ The log listens to the engine, so that it also knows the orders a scenario start
 
 from __future__ import annotations
 
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -28,6 +30,9 @@ from outlast.mock.engine.model import (
 from outlast.mock.venues.kraken_spot.ids import Ids
 
 __all__ = ["ORDER_WORDS", "Entry", "OrderLog", "OrderState", "Particulars"]
+
+_UNSTARTED_KEPT: Final = 1_000
+"""Scheduled orders that have ended before they reached the engine; it knows nothing of them."""
 
 ORDER_WORDS: Final = {
     OrderType.LIMIT: "limit",
@@ -138,9 +143,12 @@ class OrderLog:
         self._engine: Engine | None = None
         self._by_txid: dict[str, Entry] = {}
         self._by_engine_id: dict[int, Entry] = {}
-        self._by_account: dict[str, list[Entry]] = {}
+        self._by_account: dict[str, dict[str, Entry]] = {}
         self._by_trade: dict[str, Execution] = {}
-        self._prints: dict[tuple[str, int, Decimal, Decimal], int] = {}
+        self._prints: dict[_Print, int] = {}
+        """The public trades that clients were a side of, by what their fills look like."""
+        self._sides: Counter[_Print] = Counter()
+        self._unstarted: deque[Entry] = deque()
         self._coming: Entry | None = None
         self._numbers = 0
 
@@ -148,6 +156,7 @@ class OrderLog:
         if self._engine is None:
             self._engine = engine
             engine.listen(self._hear)
+            engine.on_forgotten(self._forget)
 
     # -- writing ----------------------------------------------------------------------------
 
@@ -179,7 +188,18 @@ class OrderLog:
     def _enter(self, entry: Entry) -> None:
         if entry.txid not in self._by_txid:
             self._by_txid[entry.txid] = entry
-            self._by_account.setdefault(entry.account, []).append(entry)
+            self._by_account.setdefault(entry.account, {})[entry.txid] = entry
+
+    def end_unstarted(self, entry: Entry, reason: str) -> None:
+        """A scheduled order has ended before it reached the engine."""
+        entry.ended, entry.ended_ms = reason, self.engine.now_ms
+        self._unstarted.append(entry)
+        if len(self._unstarted) > _UNSTARTED_KEPT:
+            self._leave(self._unstarted.popleft())
+
+    def _leave(self, entry: Entry) -> None:
+        del self._by_txid[entry.txid]
+        del self._by_account[entry.account][entry.txid]
 
     # -- finding ----------------------------------------------------------------------------
 
@@ -200,14 +220,17 @@ class OrderLog:
 
     def entries(self, account: str) -> list[Entry]:
         """The account's orders, oldest first, without those that vanished (`apply_then_void`)."""
-        return [e for e in self._by_account.get(account, ()) if not self._vanished(e)]
+        return [e for e in self._of(account) if not self._vanished(e)]
+
+    def _of(self, account: str) -> Iterable[Entry]:
+        return self._by_account.get(account, {}).values()
 
     def open_entries(self, account: str) -> list[Entry]:
         """The account's orders that are open in truth, oldest first."""
         working = {order.order_id for order in self.engine.orders(account, only_open=True)}
         return [
             entry
-            for entry in self._by_account.get(account, ())
+            for entry in self._of(account)
             if (entry.engine_ids and entry.engine_ids[-1] in working)
             or (not entry.engine_ids and not entry.ended)
         ]
@@ -230,8 +253,7 @@ class OrderLog:
 
     def print_id(self, execution: Execution) -> int:
         """The number of the public trade that this fill was a side of."""
-        key = (execution.symbol, execution.at_ms, execution.price, execution.qty)
-        known = self._prints.get(key)
+        known = self._prints.get(_print_of(execution))
         if known is not None:
             return known
         tape = self.engine.tape(execution.symbol, 1)
@@ -306,9 +328,29 @@ class OrderLog:
         if isinstance(event, OrderEvent):
             if event.kind is OrderEventKind.NEW:
                 self._adopt(event.order)
+            if event.execution is not None:
+                self._sides[_print_of(event.execution)] += 1
         elif isinstance(event, TradeEvent) and event.trade.by_client:
             trade = event.trade
             self._prints[trade.symbol, trade.at_ms, trade.price, trade.qty] = trade.trade_id
+
+    def _forget(self, orders: Sequence[Order]) -> None:
+        """The engine no longer knows these orders, nor does the venue."""
+        for order in orders:
+            entry = self._by_engine_id.pop(order.order_id)
+            entry.engine_ids.remove(order.order_id)
+            if not entry.engine_ids:
+                self._leave(entry)
+            for fill in order.executions:
+                self._by_trade.pop(self._ids.trade(fill.execution_id), None)
+                self._forget_print(_print_of(fill))
+
+    def _forget_print(self, key: _Print) -> None:
+        """Both sides of a public trade may be clients' orders."""
+        self._sides[key] -= 1
+        if self._sides[key] <= 0:
+            del self._sides[key]
+            self._prints.pop(key, None)
 
     def _adopt(self, order: OrderSnapshot) -> None:
         if order.triggered_from is not None:
@@ -326,6 +368,13 @@ class OrderLog:
         entry.engine_ids.append(order.order_id)
         self._by_engine_id[order.order_id] = entry
         self._enter(entry)
+
+
+_Print = tuple[str, int, Decimal, Decimal]
+
+
+def _print_of(fill: Execution) -> _Print:
+    return (fill.symbol, fill.at_ms, fill.price, fill.qty)
 
 
 def described(request: NewOrder) -> Particulars:

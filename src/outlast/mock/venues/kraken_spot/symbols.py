@@ -101,7 +101,8 @@ class Pair:
 
     @property
     def price_decimals(self) -> int:
-        return places(self.instrument.tick)
+        """Those of the tick; more where older orders keep prices between today's ticks."""
+        return places(self.instrument.price_unit)
 
     @property
     def lot_decimals(self) -> int:

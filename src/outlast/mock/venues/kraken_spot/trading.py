@@ -146,7 +146,7 @@ class Trading:
             outcome = self._give(engine, entry.account, entry.request, silent=False)
             if isinstance(outcome, Rejected):
                 log.refused()
-                entry.ended, entry.ended_ms = outcome.reason.value, engine.now_ms
+                log.end_unstarted(entry, outcome.reason.value)
 
         q.view.timers.later(("start", entry.txid), (starts_ms - q.now_ms) / 1000, start)
         return entry
@@ -281,7 +281,7 @@ class Trading:
 
     def _cancel(self, q: Question, entry: Entry) -> list[int]:
         if not entry.engine_ids:
-            entry.ended, entry.ended_ms = "client", q.engine.now_ms
+            self.log.end_unstarted(entry, "client")
             q.view.timers.drop(("start", entry.txid))
             return []
         order_id = entry.engine_ids[-1]
@@ -310,7 +310,7 @@ class Trading:
         def run_out() -> None:
             for entry in self._open(account):
                 if not entry.engine_ids:
-                    entry.ended, entry.ended_ms = "deadman", engine.now_ms
+                    self.log.end_unstarted(entry, "deadman")
                     timers.drop(("start", entry.txid))
             if isinstance(engine.cancel_all(account, reason="deadman"), Rejected):
                 timers.later(("deadman", account), _AGAIN_S, run_out)

@@ -108,7 +108,7 @@ class UserStreams:
                 self._publish(topic, row, event)
         topic = f"balances:{event.account}"
         if event.execution is not None and self._sockets.on(topic):
-            for flow in self._ledger.flows(event.account)[-2:]:
+            for flow in self._ledger.newest(event.account):
                 self._publish_flow(topic, self._flow_row(flow))
 
     def _publish(self, topic: str, row: Row, event: OrderEvent) -> None:
