@@ -25,8 +25,9 @@ from outlast.errors import ConfigurationError
 from outlast.mock.exchange import MockExchange
 from outlast.mock.run import DEFAULT_ACCOUNT
 from outlast.mock.scenario.model import Scenario
+from outlast.venues import venues
 
-__all__ = ["BOTS", "NEEDS", "BotResult", "run_bot"]
+__all__ = ["BOTS", "NEEDS", "TRADES_ON", "BotResult", "bots_for", "run_bot"]
 
 BOTS: Final = ("naive", "ccxt", "outlast")
 """The bots that come with the drill, in the order in which they are shown."""
@@ -34,8 +35,15 @@ BOTS: Final = ("naive", "ccxt", "outlast")
 NEEDS: Final[Mapping[str, tuple[str, ...]]] = {"ccxt": ("ccxt", "aiohttp")}
 """What a bot needs besides the mock."""
 
-VENUE: Final = "binance-um"
-"""Where the bots trade: all three clients speak it."""
+COMMON: Final = "binance-um"
+"""The venue that all bots speak, so that they can be compared there."""
+
+TRADES_ON: Final[Mapping[str, tuple[str, ...]]] = {
+    "naive": (COMMON,),
+    "ccxt": (COMMON,),
+    "outlast": venues(),
+}
+"""Where each bot trades: of a scenario's venues at the common one, else at the first it speaks."""
 
 LOOK_EVERY_S: Final = 30.0
 """How often progress is told, in virtual seconds."""
@@ -74,12 +82,15 @@ def run_bot(
     """Run one bot through the whole scenario in virtual time.
 
     Raises:
-        ConfigurationError: the scenario is about venues that the bots do not trade on.
+        ConfigurationError: the scenario is about venues that the bot does not trade on.
     """
-    if VENUE not in scenario.venues:
+    venue = _venue_of(scenario, bot)
+    if venue is None:
+        able = bots_for(scenario)
         raise ConfigurationError(
-            f"scenario {scenario.scenario} is about {', '.join(scenario.venues)}; the bots that "
-            f"come with the drill trade on {VENUE}: choose a scenario of that venue"
+            f"scenario {scenario.scenario} is about {', '.join(scenario.venues)}; the bot {bot} "
+            f"trades on {', '.join(TRADES_ON[bot])}: choose a scenario of that venue"
+            + (f", or --bot {able[0]}" if able else "")
         )
     if bot == "ccxt":
         # Before the simulation begins: while they are imported, its libraries touch real sockets.
@@ -87,17 +98,27 @@ def run_bot(
         importlib.import_module("outlast.sim.aiohttp")
     with tempfile.TemporaryDirectory(prefix="outlast-drill-") as folder:
         journal = Path(folder) / "bot.journal"
-        main = functools.partial(_drill, scenario, bot, seed, journal, progress)
+        main = functools.partial(_drill, scenario, venue, bot, seed, journal, progress)
         return sim.run(main, seed=seed, t0=scenario.t0_ms / 1000)
 
 
+def bots_for(scenario: Scenario) -> tuple[str, ...]:
+    """The bots that trade on a venue of `scenario`, in the order in which they are shown."""
+    return tuple(bot for bot in BOTS if _venue_of(scenario, bot) is not None)
+
+
+def _venue_of(scenario: Scenario, bot: str) -> str | None:
+    known = [venue for venue in scenario.venues if venue in TRADES_ON[bot]]
+    return COMMON if COMMON in known else next(iter(known), None)
+
+
 async def _drill(
-    scenario: Scenario, bot: str, seed: int, journal: Path, progress: Progress
+    scenario: Scenario, venue: str, bot: str, seed: int, journal: Path, progress: Progress
 ) -> BotResult:
-    async with MockExchange(scenario, venues=[VENUE], seed=seed) as mock:
+    async with MockExchange(scenario, venues=[venue], seed=seed) as mock:
         whole_s = sum(REST_S if p.duration_s is None else p.duration_s for p in scenario.phases)
         ended = asyncio.Event()
-        playing = asyncio.create_task(_play(mock, bot, seed, journal, ended))
+        playing = asyncio.create_task(_play(mock, venue, bot, seed, journal, ended))
         while (elapsed_s := mock.run.clock.elapsed_s) < whole_s:
             progress(elapsed_s, whole_s)
             await asyncio.sleep(min(LOOK_EVERY_S, whole_s - elapsed_s))
@@ -113,10 +134,10 @@ async def _drill(
 
 
 async def _play(
-    mock: MockExchange, bot: str, seed: int, journal: Path, ended: asyncio.Event
+    mock: MockExchange, venue: str, bot: str, seed: int, journal: Path, ended: asyncio.Event
 ) -> tuple[Mapping[str, Any] | None, str | None]:
     """Let the bot trade until the scenario ends; its belief, and what killed it before."""
-    wires = mock.describe()["venues"][VENUE]
+    wires = mock.describe()["venues"][venue]
     url, key, secret = wires["endpoints"]["rest"], wires["key"], wires["secret"]
     clock = sim.clock()
     strategy = strategy_for(mock.scenario)
@@ -125,7 +146,7 @@ async def _play(
             outlast_bot.run(
                 strategy,
                 url,
-                venue=VENUE,
+                venue=venue,
                 key=key,
                 secret=secret,
                 clock=clock,

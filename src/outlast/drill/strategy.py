@@ -58,7 +58,7 @@ class Trader(Protocol):
         ...
 
     async def close_out(self, symbol: str) -> None:
-        """Close the position of `symbol`, by whatever this client has for it."""
+        """Close the position of `symbol`, by whatever this client has for it; sell, on spot."""
         ...
 
 

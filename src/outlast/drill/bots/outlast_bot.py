@@ -1,4 +1,4 @@
-"""The same strategy on outlast: the exit is one call."""
+"""The same strategy on outlast: the exit is one call; on spot what was bought is sold again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from outlast.client.session import Session
 from outlast.client.settings import Settings
 from outlast.drill.strategy import Strategy
 from outlast.errors import NotSent, OutcomeUnknown, ReadFailed, Refused
-from outlast.model import Order, OrderRequest, limit, market
+from outlast.model import Order, OrderRequest, Side, limit, market
 from outlast.wire import Clock
 
 __all__ = ["OutlastTrader", "belief_of", "run"]
 
 SMALL: Final = Decimal(200)
-"""What a small order is worth, in USDT."""
+"""What a small order is worth, in the quote currency."""
 PAUSE_S: Final = 5.0
 """After a price, or a session, that could not be had."""
 
@@ -58,7 +58,20 @@ class OutlastTrader:
         await self._submit(market(symbol, "buy", SMALL / await self.price(symbol)))
 
     async def close_out(self, symbol: str) -> None:
-        await self._session.close_position(symbol)
+        instrument = self._session.instrument(symbol)
+        if instrument.product.has_positions:
+            await self._session.close_position(symbol)
+            return
+        bought = self._bought(instrument.symbol)
+        if bought >= max(instrument.qty_min, instrument.qty_step):
+            await self._submit(market(symbol, "sell", bought))
+
+    def _bought(self, symbol: str) -> Decimal:
+        """On spot: what our own orders have bought and not sold again."""
+        ours = [o for o in self._session.orders.all() if o.symbol == symbol and not o.is_external]
+        return sum(
+            (o.filled_qty if o.side is Side.BUY else -o.filled_qty for o in ours), Decimal(0)
+        )
 
     async def _submit(self, order: OrderRequest) -> Order | None:
         """The order, or None where there is none: the strategy just goes on."""
