@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SCENARIO := binance-reduce-only-lockout-2025-10-11
+SEEDS ?= 1..2000
 
-.PHONY: demo test test-clients check bench clean
+.PHONY: demo test test-clients check bench simulate clean
 
 demo: $(VENV)/.demo
 	$(BIN)/outlast drill $(SCENARIO)
@@ -15,6 +16,9 @@ test: $(VENV)/.dev
 
 test-clients: $(VENV)/.dev
 	$(BIN)/python tests/clients/run.py
+
+simulate: $(VENV)/.dev
+	$(BIN)/outlast simulate --seeds $(SEEDS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -19,7 +19,6 @@ import contextlib
 import hashlib
 import itertools
 import json
-import math
 import random
 import subprocess
 import sys
@@ -44,10 +43,11 @@ VENUES: Final = tuple(STREAMS)
 PATIENCE_S: Final = 5.0
 RSS_MB_MAX: Final = 300
 SAMPLE_S: Final = 30.0
+SETTLED_S: Final = 300.0
 FLAT_S: Final = 120.0
 GROWTH_MB_MAX: Final = 2.0
-"""How much the mock may grow in the last two minutes, at whatever rate it is asked: it has come to
-what it keeps by then (`docs/mock.md`, Truth)."""
+"""How much the mock may grow in the last two minutes, at whatever rate it is asked: after five
+minutes it has come to what it keeps (`docs/mock.md`, Memory). Shorter runs are not judged by it."""
 SIMULATED_S: Final = 20.0
 
 SCENARIO: Final = """
@@ -80,6 +80,8 @@ BAD_STATUS: Final = frozenset({502, 503, 520})
 class Tally:
     """What all clients saw."""
 
+    seconds: float = 0.0
+    """How long it took: longer than was meant where the machine is too slow for the rate."""
     requests: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     broken: int = 0
@@ -161,7 +163,7 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
 
 
 class Client:
-    """One bot: reads much, orders some, cancels what it placed."""
+    """One bot: reads much, orders some, cancels what it placed, again until it is sure."""
 
     def __init__(self, number: int, door: Door, tally: Tally, *, ahead_ms: int, seed: int) -> None:
         """`ahead_ms`: the difference of the venue's clock to the loop's."""
@@ -170,6 +172,8 @@ class Client:
         self._wire = Wire(door.rest, tally)
         self._random = random.Random(f"{seed}/{number}")
         self._placed: list[str] = []
+        self._cancelled = ""
+        """The order that the newest request is to cancel; empty when it is another one."""
         self._made = 0
 
     async def run(self, *, every_s: float, until_s: float) -> None:
@@ -179,13 +183,17 @@ class Client:
         try:
             while due_s < until_s:
                 await asyncio.sleep(max(0.0, due_s - loop.time()))
-                await self._wire.send(self._next(round(loop.time() * 1000) + self._ahead_ms))
+                ask = self._next(round(loop.time() * 1000) + self._ahead_ms)
+                reply = await self._wire.send(ask)
+                if self._cancelled and (reply is None or self._tongue.is_unsure(*reply)):
+                    self._placed.append(self._cancelled)
                 due_s += every_s  # what a hanging answer has delayed is made up for
         finally:
             self._wire.close()
 
     def _next(self, now_ms: int) -> Ask:
         chance = self._random.random()
+        self._cancelled = ""
         if chance < 0.45:
             return self._tongue.book()
         if chance < 0.55:
@@ -195,7 +203,8 @@ class Client:
         if chance < 0.70:
             return self._tongue.open_orders(now_ms)
         if chance < 0.85 and self._placed:
-            return self._tongue.cancel(self._placed.pop(0), now_ms)
+            self._cancelled = self._placed.pop(0)
+            return self._tongue.cancel(self._cancelled, now_ms)
         self._made += 1
         name = f"c{self._number}-{self._made}"
         if self._random.random() < 0.3:
@@ -220,6 +229,7 @@ async def read_stream(door: Door, tally: Tally) -> None:
 async def drive(doors: list[Door], *, per_minute: int, seconds: float, seed: int) -> Tally:
     """A client for each of `doors`, for `seconds` of the loop's clock, and a stream a venue."""
     loop, tally = asyncio.get_running_loop(), Tally()
+    began_s = loop.time()
     ahead_ms = await _server_time(doors) - round(loop.time() * 1000)
     until_s, every_s = loop.time() + seconds, 60 * len(doors) / per_minute
     first_of_each = {door.venue: door for door in reversed(doors)}.values()
@@ -228,6 +238,7 @@ async def drive(doors: list[Door], *, per_minute: int, seconds: float, seed: int
         for number, door in enumerate(doors):
             client = Client(number, door, tally, ahead_ms=ahead_ms, seed=seed)
             clients.create_task(client.run(every_s=every_s, until_s=until_s))
+    tally.seconds = loop.time() - began_s
     for reader in readers:
         reader.cancel()
     await asyncio.gather(*readers, return_exceptions=True)
@@ -350,13 +361,14 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         for row in rows
         if (row["status"] or 0) >= 500 and row["rule"] is None
     ]
-    grown_mb = memory[-1] - memory[max(0, math.ceil((seconds - FLAT_S) / SAMPLE_S))]
+    last_s = min(tally.seconds, FLAT_S)
+    grown_mb = memory[-1] - memory[int((tally.seconds - last_s) / SAMPLE_S)]
     truths = [truth_of(**shape) for _ in range(2)]
     report = {
-        "seconds": seconds,
+        "seconds": round(tally.seconds, 1),
         "connections": args.connections,
         "requests": tally.requests,
-        "requests_per_minute": round(tally.requests / seconds * 60),
+        "requests_per_minute": round(tally.requests / tally.seconds * 60),
         "answers": dict(sorted(tally.statuses.items())),
         "broken_by_rules": tally.broken,
         "stream_messages": tally.frames,
@@ -372,9 +384,11 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     report["holds"] = {
         "no error of the mock's own": not (said or tally.refused or tally.strange or own),
         f"under {RSS_MB_MAX} MB": max(memory) < RSS_MB_MAX,
-        f"flat: less than {GROWTH_MB_MAX} MB in the last two minutes": grown_mb < GROWTH_MB_MAX,
         "the same seed, the same truth": truths[0] == truths[1],
     }
+    if tally.seconds >= SETTLED_S:
+        flat = f"flat: less than {GROWTH_MB_MAX} MB in the last two minutes"
+        report["holds"][flat] = grown_mb < GROWTH_MB_MAX
     return report
 
 

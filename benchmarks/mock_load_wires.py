@@ -45,6 +45,9 @@ class Tongue(Protocol):
     def cancel(self, name: str, now_ms: int) -> Ask: ...
     def market(self, name: str, side: str, now_ms: int) -> Ask: ...
     def limit(self, name: str, price: str, now_ms: int) -> Ask: ...
+    def is_unsure(self, status: int, body: bytes) -> bool:
+        """Whether an answer leaves open what happened, or asks to come again."""
+        ...
 
 
 class Binance:
@@ -83,6 +86,9 @@ class Binance:
     def limit(self, name: str, price: str, now_ms: int) -> Ask:
         terms = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": price}
         return self._place(now_ms, newClientOrderId=name, **terms)
+
+    def is_unsure(self, status: int, body: bytes) -> bool:
+        return status >= 500
 
     def _place(self, now_ms: int, **terms: str) -> Ask:
         order = {"symbol": "BTCUSDT", "quantity": "0.001", **terms}
@@ -128,6 +134,9 @@ class Kraken:
 
     def limit(self, name: str, price: str, now_ms: int) -> Ask:
         return self._place(cl_ord_id=name, type="buy", ordertype="limit", price=price)
+
+    def is_unsure(self, status: int, body: bytes) -> bool:
+        return status >= 500 or b"EService" in body or b"EGeneral" in body
 
     def _place(self, **terms: str) -> Ask:
         return self._signed("AddOrder", pair="XXBTZUSD", volume="0.001", **terms)

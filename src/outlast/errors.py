@@ -117,6 +117,9 @@ class Failure:
     raw: bytes = b""
     budget_spent: bool = False
     """True when it could have been tried again, and the retry budget had nothing left for it."""
+    silent_s: float | None = None
+    """How long the venue said nothing at all to a request that had left; None: it did, or it had
+    not left."""
 
     @property
     def infrastructure(self) -> bool:

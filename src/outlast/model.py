@@ -109,23 +109,20 @@ class OrderStatus(Enum):
         return self in _MAY_BE_LIVE
 
 
-_FINAL = frozenset(
-    {
-        OrderStatus.DENIED,
-        OrderStatus.FILLED,
-        OrderStatus.CANCELED,
-        OrderStatus.EXPIRED,
-        OrderStatus.REJECTED,
-        OrderStatus.NOT_PLACED,
-    }
+# Tuples: to be found in one by identity is cheaper than to be hashed.
+_FINAL = (
+    OrderStatus.DENIED,
+    OrderStatus.FILLED,
+    OrderStatus.CANCELED,
+    OrderStatus.EXPIRED,
+    OrderStatus.REJECTED,
+    OrderStatus.NOT_PLACED,
 )
-_MAY_BE_LIVE = frozenset(
-    {
-        OrderStatus.SUBMITTED,
-        OrderStatus.UNKNOWN,
-        OrderStatus.ACCEPTED,
-        OrderStatus.PARTIALLY_FILLED,
-    }
+_MAY_BE_LIVE = (
+    OrderStatus.SUBMITTED,
+    OrderStatus.UNKNOWN,
+    OrderStatus.ACCEPTED,
+    OrderStatus.PARTIALLY_FILLED,
 )
 
 
@@ -210,6 +207,8 @@ class Instrument:
     """A buy's price may be at most mark × this; None when the venue has no such band."""
     price_down_x: Decimal | None = None
     """A sell's price must be at least mark × this."""
+    price_decimals: int | None = None
+    """Decimals of a price on the wire, where they are not those of `tick_size`."""
     is_tradable: bool = True
     venue_status: str = ""
     aliases: tuple[str, ...] = ()
@@ -271,6 +270,9 @@ class Order:
     filled_qty: Decimal = Decimal(0)
     avg_price: Decimal | None = None
     created_at: float = 0.0
+    not_before_ms: int | None = None
+    """The venue's time before which it cannot have come into being there, as measured when it was
+    written down; None where that could not be measured. Steps of our own clock do not touch it."""
     as_of: float = 0.0
     """When the venue (or we, before it answered) last said this; seconds since the epoch."""
     venue_time_ms: int | None = None

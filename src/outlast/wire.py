@@ -245,11 +245,11 @@ class RecordStore(Protocol):
 
     def records(self) -> Iterator[Record]: ...
 
-    def write(self, record: Record) -> None:
-        """Keep one record; it is with the operating system when this returns.
+    def write(self, *records: Record) -> None:
+        """Keep one record or a few hundred, all or none; the operating system has them after it.
 
         Raises:
-            JournalUnavailable: it could not be written (disk full, file gone).
+            JournalUnavailable: they could not be written (disk full, file gone).
         """
         ...
 

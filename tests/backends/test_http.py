@@ -15,6 +15,7 @@ from raw_server import SOON_S, Server, request
 from outlast.backends.clock import SystemClock
 from outlast.backends.http import (
     HttpxTransport,
+    goes_by_proxy,
     kind_of,
     tls_context,
     transport_over,
@@ -28,7 +29,7 @@ from outlast.client.journal import Journal
 from outlast.client.settings import Settings
 from outlast.core.limiter import SlotSettings
 from outlast.core.server_time import ServerClock
-from outlast.errors import Failure, Outcome
+from outlast.errors import ConfigurationError, Failure, Outcome
 from outlast.venues import codec
 from outlast.wire import FaultKind, HttpRequest, TransportFault, WireReply
 
@@ -481,3 +482,45 @@ def test_the_sender_hears_when_a_request_is_written_and_before_it_is_answered():
         return heard
 
     assert with_server(story) == ["written", "answered"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "goes"),
+    [
+        ({}, "https://fapi.binance.com", False),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "https://fapi.binance.com", True),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "http://127.0.0.1:8901", False),
+        ({"ALL_PROXY": "http://proxy:3128"}, "http://127.0.0.1:8901", True),
+        (
+            {"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "binance.com"},
+            "https://fapi.binance.com",
+            False,
+        ),
+    ],
+)
+def test_a_proxy_is_used_where_the_environment_names_one(monkeypatch, environment, url, goes):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert goes_by_proxy(url) is goes
+
+
+def test_a_proxy_that_cannot_be_used_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "gopher://proxy:70")
+    with pytest.raises(ConfigurationError, match="set NO_PROXY for the venue's host"):
+        HttpxTransport(SystemClock())
+
+
+def test_requests_pass_through_the_proxy_of_the_environment(monkeypatch):
+    async def story(server, _):
+        monkeypatch.setenv("HTTP_PROXY", server.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        transport = HttpxTransport(SystemClock())
+        await transport.send(HttpRequest(method="GET", url="http://venue.example/ok"))
+        await transport.aclose()
+        assert server.requests[0][1] == "http://venue.example/ok"
+
+    with_server(story)

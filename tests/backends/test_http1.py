@@ -9,6 +9,7 @@ import pytest
 from raw_server import SOON_S, Server, request
 
 from outlast import sim
+from outlast.backends import http1
 from outlast.backends.clock import SystemClock
 from outlast.backends.http1 import Http1Transport
 from outlast.wire import FaultKind, HttpRequest, TransportFault, WireReply
@@ -119,6 +120,82 @@ def test_a_broken_answer_is_a_fault_that_may_have_been_sent(path):
 
 def test_a_redirect_is_an_answer_and_not_followed():
     assert sent_to("/moved").status == 307
+
+
+PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-One: 1\r\n\r\n{}"
+
+
+def exchange(*pieces):
+    """One request over a connection of which the answer comes in these pieces."""
+
+    class Wire(asyncio.Transport):
+        def write(self, data):
+            pass
+
+        def abort(self):
+            pass
+
+    async def story():
+        clock = SystemClock()
+        connection = http1._Connection(clock)
+        connection.connection_made(Wire())
+        order = HttpRequest(method="POST", url="http://x/", answer_within_s=SOON_S)
+        asked = asyncio.create_task(
+            connection.exchange(b"", order, last_at=clock.now() + 5 * SOON_S)
+        )
+        await asyncio.sleep(0)
+        for piece in pieces:
+            connection.data_received(piece)
+        try:
+            answer = await asked
+        except http1._Broken as broken:
+            return broken.kind, connection.make_ready()
+        return (answer.status, answer.headers, answer.body), connection.make_ready()
+
+    return asyncio.run(story())
+
+
+@pytest.mark.parametrize("head", [b"", b"Connection: close\r\n", b"Connection: Keep-Alive\r\n"])
+@pytest.mark.parametrize("status", [b"200 OK", b"400 ", b"503", b"418 I'm a teapot"])
+def test_an_answer_is_read_alike_in_one_piece_and_in_many(head, status):
+    """In one piece it is read here, in many by h11."""
+    data = PLAIN.replace(b"200 OK", status).replace(b"X-One", head + b"X-One")
+    whole = exchange(data)
+    assert whole == exchange(*(data[at : at + 1] for at in range(len(data))))
+    assert whole[0][0] == int(status[:3])
+    assert whole[1] is (b"close" not in head)
+
+
+ODD = {
+    "two lengths": PLAIN.replace(b"X-One: 1", b"Content-Length: 3"),
+    "two equal lengths": PLAIN.replace(b"X-One: 1", b"Content-Length: 2"),
+    "length and chunks": PLAIN.replace(b"X-One: 1", b"Transfer-Encoding: chunked"),
+    "no length": PLAIN.replace(b"Content-Length: 2", b"X-Two: 2"),
+    "a length that is no number": PLAIN.replace(b": 2", b": +2"),
+    "longer than it says": PLAIN + b"x",
+    "a second answer": PLAIN + PLAIN,
+    "no name": PLAIN.replace(b"X-One", b""),
+    "a name with a space": PLAIN.replace(b"X-One", b"X One"),
+    "a folded line": PLAIN.replace(b"X-One: 1", b"X-One: 1\r\n 2"),
+    "a bare line feed": PLAIN.replace(b"X-One: 1", b"X-One: 1\nX-Two: 2"),
+    "a null": PLAIN.replace(b"X-One: 1", b"X-One: \x00"),
+    "text that is not ASCII": PLAIN.replace(b"X-One: 1", b"X-One: \xe4"),
+    "HTTP/1.0": PLAIN.replace(b"1.1", b"1.0"),
+    "no content": PLAIN.replace(b"200 OK", b"204 No Content"),
+    "go on": b"HTTP/1.1 100 Continue\r\n\r\n" + PLAIN,
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_answer_is_left_to_h11(name):
+    """What is read here is a part of what h11 reads, and never means something else."""
+    assert http1._whole(ODD[name]) is None
+
+
+def test_an_answer_that_nobody_asked_for_closes_the_connection():
+    answer, is_ready = exchange(PLAIN, PLAIN)
+    assert answer == (200, {"content-length": "2", "x-one": "1"}, b"{}")
+    assert not is_ready
 
 
 def answered_with(data, **fields):

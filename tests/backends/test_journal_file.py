@@ -48,6 +48,28 @@ def test_a_new_store_is_empty_and_keeps_what_is_written(make, path):
         assert list(store.records()) == records
 
 
+@pytest.mark.parametrize("make", [FileStore, lambda _: MemoryStore()])
+@pytest.mark.parametrize("count", [2, 3, 400])
+def test_several_records_are_written_at_once_and_in_order(make, count, path):
+    with contextlib.closing(make(path)) as store:
+        store.write(*Chain().seal_all(("attempt", b"%d" % n, 1.5) for n in range(count)))
+        records = list(store.records())
+        assert [record.data for record in records] == [b"%d" % n for n in range(count)]
+        assert verify(records) is None
+
+
+def test_of_several_records_that_cannot_all_be_written_none_is(path):
+    with contextlib.closing(FileStore(path)) as store:
+        before = fill(store, 2)
+        chain = Chain(seq=2, tip=before[-1].chain_hash)
+        following = chain.seal_all(("attempt", b"{}", 1.5) for _ in range(3))
+        with pytest.raises(JournalUnavailable):
+            store.write(*following[:2], before[0])
+        assert list(store.records()) == before
+        store.write(*following)
+        assert verify(list(store.records())) is None
+
+
 def test_a_store_goes_on_where_it_was_closed(path):
     with contextlib.closing(FileStore(path)) as store:
         before = fill(store, 3)

@@ -25,6 +25,7 @@ from call_world import (
 import outlast
 from outlast.client.raising import order_error, read_error
 from outlast.core.breaker import BreakerState
+from outlast.core.budget import RetryBudget
 from outlast.errors import Failure, Outcome
 from outlast.model import Plane
 from outlast.wire import FaultKind, WireReply
@@ -286,7 +287,7 @@ def test_a_call_that_gave_up_for_another_reason_does_not_blame_the_budget():
         w.wire.answer = lambda _: OVERLOADED
         result = await w.desk.call(READ)
         assert isinstance(result, Failure)
-        assert len(w.wire.sent) == 3
+        assert len(w.wire.sent) == 4
         assert not result.budget_spent
 
     play(story)
@@ -299,6 +300,21 @@ def test_failing_reads_do_not_spend_what_a_cancel_needs():
         w.wire.answer = lambda sent: OVERLOADED if len(w.wire.sent) < 4 else Says()
         assert isinstance(await w.desk.call(CANCEL), WireReply)
         assert len(w.wire.sent) == 4
+
+    play(story)
+
+
+def test_in_an_outage_unused_limits_pay_for_no_cancel_its_own_budget_does():
+    """Everything else is held then: the limits would pay for every retry of every cancel."""
+
+    async def story(w: CallWorld) -> None:
+        w.wire.answer = lambda _: OVERLOADED
+        w.guard.breakers[Plane.ACCOUNT].add_evidence(100.0, w.clock.now())
+        w.guard.announce(Plane.ACCOUNT)
+        w.desk._safety_budget = RetryBudget(tokens_max=3, per_success=0, per_second=0)
+        for _ in range(10):
+            assert isinstance(await w.desk.call(CANCEL), Failure)
+        assert len(w.wire.sent) == 13
 
     play(story)
 

@@ -80,7 +80,7 @@ def test_nothing_of_any_kind_is_sent_during_a_ban_and_one_probe_after_it(says, e
                 assert isinstance(result, Failure)
                 assert result.outcome is Outcome.NOT_SENT
                 assert result.retry_after_s is not None
-            assert not await w.desk.probe(UM.probe())
+            assert await w.desk.probe(UM.probe()) is None
             assert w.guard.held_dial(w.clock.now()) is not None
             await asyncio.sleep(ends_s / 50)
         assert len(w.wire.sent) == sent
@@ -229,7 +229,7 @@ def test_a_refused_dial_bans_dials_and_not_calls():
 def test_a_plane_that_fails_counts_against_itself_alone():
     async def story(w: CallWorld) -> None:
         w.wire.answer = lambda sent: OVERLOADED if sent.is_order else Says()
-        await fail(w, entry(), 11)
+        await fail(w, entry(), 18)
         states = {plane: breaker.state for plane, breaker in w.guard.breakers.items()}
         assert states.pop(TRADING) is OPEN
         assert set(states.values()) == {CLOSED}
@@ -238,10 +238,43 @@ def test_a_plane_that_fails_counts_against_itself_alone():
     play(story)
 
 
+def test_calls_that_an_open_breaker_turns_away_spend_no_limit():
+    async def story(w: CallWorld) -> None:
+        w.wire.answer = lambda _: OVERLOADED
+        await fail(w, QUERY, 18)
+        assert w.guard.breakers[ACCOUNT].state is OPEN
+        used = w.admission.used("weight_1m")
+        for _ in range(20):
+            result = await w.desk.call(QUERY)
+            assert isinstance(result, Failure)
+            assert result.kind == "breaker_open"
+        assert w.admission.used("weight_1m") == used
+
+    play(story)
+
+
+def test_anything_that_answers_shortens_the_long_waits_of_the_planes_that_are_down():
+    async def story(w: CallWorld) -> None:
+        w.wire.answer = lambda _: OVERLOADED
+        await fail(w, entry(), 18)
+        trading = w.guard.breakers[TRADING]
+        for _ in range(30):
+            await w.clock.sleep(trading.next_probe_at() - w.clock.now())
+            assert trading.probe_due(w.clock.now())
+            trading.probe_result(False, w.clock.now())
+        assert trading.next_probe_at() - w.clock.now() > 7
+        w.wire.answer = lambda _: Says()
+        assert isinstance(await w.desk.call(CANCEL), WireReply)
+        assert trading.state is OPEN
+        assert trading.next_probe_at() - w.clock.now() < 1
+
+    play(story)
+
+
 def test_a_host_that_cannot_be_dialled_counts_against_all_its_planes():
     async def story(w: CallWorld) -> None:
         w.wire.answer = lambda _: REFUSED
-        await fail(w, READ, 11)
+        await fail(w, READ, 18)
         for plane in (MARKET_DATA, TRADING, ACCOUNT):
             assert w.guard.breakers[plane].state is OPEN, plane
         assert w.guard.breakers[Plane.STATUS].state is CLOSED  # another host
@@ -352,7 +385,7 @@ def test_no_name_and_no_route_mark_no_venue_as_down_and_pause_the_calls(kind):
 def test_timeouts_of_a_loop_that_stood_still_are_no_evidence():
     async def story(w: CallWorld) -> None:
         w.wire.answer = lambda _: replace(TIMES_OUT, after_s=0.4)
-        for _ in range(15):
+        for _ in range(18):
             call = asyncio.create_task(w.desk.call(READ, policy=ONCE))
             await asyncio.sleep(0.05)
             time.sleep(0.5)  # the strategy computes something, on the loop
@@ -366,7 +399,7 @@ def test_timeouts_of_a_loop_that_stood_still_are_no_evidence():
 def test_the_same_timeouts_with_a_loop_that_runs_are_evidence():
     async def story(w: CallWorld) -> None:
         w.wire.answer = lambda _: replace(TIMES_OUT, after_s=0.4)
-        await fail(w, READ, 11)
+        await fail(w, READ, 18)
         assert w.guard.breakers[MARKET_DATA].state is OPEN
 
     play(story)
@@ -375,7 +408,7 @@ def test_the_same_timeouts_with_a_loop_that_runs_are_evidence():
 def test_an_answer_that_came_through_a_stall_is_an_answer():
     async def story(w: CallWorld) -> None:
         w.wire.answer = lambda _: OVERLOADED
-        for n in range(11):
+        for n in range(18):
             call = asyncio.create_task(w.desk.call(entry(f"e{n}"), policy=ONCE))
             await asyncio.sleep(0.01)
             time.sleep(0.5)

@@ -15,7 +15,7 @@ import pytest
 from venue_in_sim import BTC, ETH, PASSIVE, World, calm, play
 
 import outlast
-from outlast.backends.journal import read_records
+from outlast.backends.journal import MemoryStore, read_records
 from outlast.core.journal import verify
 from outlast.model import OrderStatus
 
@@ -70,6 +70,62 @@ def test_killed_in_mid_submit_the_next_session_finds_the_truth(after_s, effect, 
         await asyncio.sleep(30)  # the hanging request has ended too
         assert len(w.requests("orders.create")) == 2
         assert len(w.orders) == landed + 1
+        w.judge()
+
+    play(story, tmp_path)
+
+
+def kinds_of(journal: Path) -> list[str]:
+    return [record.kind for record in read_records(journal)]
+
+
+def test_killed_before_the_evidence_is_written_the_next_session_finds_what_was_told(tmp_path):
+    """`submit` has returned and the kill comes in that very turn: only the intent is on record."""
+
+    async def story(w: World):
+        async with w.connect() as killed:
+            order = await killed.submit(BUY)
+            journal = left_behind(w, "killed.journal")
+            assert kinds_of(journal)[-1] == "order.intent"
+            for _ in range(3):
+                await asyncio.sleep(0)
+            written = kinds_of(left_behind(w, "living.journal"))
+            assert written[-3:] == ["order.intent", "attempt", "order.changed"]
+            async with w.connect(journal=journal) as heir:
+                await wait_for_settling(heir)
+                found = heir.orders.get(order.client_order_id)
+                assert found is not None
+                assert (found.status, found.venue_order_id) == (order.status, order.venue_order_id)
+                fresh = await heir.submit(outlast.limit(ETH, "buy", "0.1", "1900"))
+                assert fresh.client_order_id != order.client_order_id
+        assert len(w.orders) == 2
+        w.judge()
+
+    play(story, tmp_path)
+
+
+def test_a_verdict_is_written_before_the_bot_hears_it(tmp_path):
+    """What no question to the venue would bring back: a refusal."""
+
+    async def story(w: World):
+        async with w.connect() as killed:
+            w.fault("orders.create", reply="order_rejected", effect="none", times=1)
+            with pytest.raises(outlast.OrderRejected):
+                await killed.submit(BUY)
+            journal = left_behind(w, "killed.journal")
+            async with w.connect(journal=journal) as heir:
+                [order] = heir.orders.all()
+                assert order.status is OrderStatus.REJECTED
+        w.judge()
+
+    play(story, tmp_path)
+
+
+def test_what_waits_to_be_written_is_there_when_the_session_is_told_to_stop(tmp_path):
+    async def story(w: World):
+        async with w.connect() as venue:
+            await venue.submit(BUY)
+        assert kinds_of(w.folder / "bot.journal")[-2:] == ["attempt", "order.changed"]
         w.judge()
 
     play(story, tmp_path)
@@ -188,5 +244,29 @@ def test_a_restart_inside_an_outage_keeps_settling_until_the_venue_answers(tmp_p
             assert (await venue.settle(name, timeout_s=60)).status is OrderStatus.ACCEPTED
         assert len(w.orders) == 1
         w.judge()
+
+    play(story, tmp_path)
+
+
+def test_a_loss_of_power_that_takes_the_first_intents_gives_no_id_twice(tmp_path):
+    """Only a beginning of the journal is on the disk: the venue still has what is not in it."""
+
+    async def story(w: World):
+        used = set()
+        async with w.connect() as venue:
+            for symbol, qty, price in ((BTC, "0.010", PASSIVE), (ETH, "0.1", "1900")):
+                order = await venue.submit(outlast.limit(symbol, "buy", qty, price))
+                used.add(order.client_order_id)
+        begun = next(read_records(w.folder / "bot.journal"))
+        assert begun.kind == "journal.opened"
+        for _ in range(3):
+            kept = MemoryStore()
+            kept.write(begun)
+            await asyncio.sleep(10)
+            async with w.connect(journal=kept) as heir:
+                order = await heir.submit(BUY)
+                assert order.client_order_id not in used
+                used.add(order.client_order_id)
+        assert len(w.orders) == len(used) == 5
 
     play(story, tmp_path)

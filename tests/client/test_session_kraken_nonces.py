@@ -122,3 +122,22 @@ def test_a_key_that_was_used_with_a_faster_clock_recovers(tmp_path):
         assert len(w.orders) == 2
 
     play(story, tmp_path)
+
+
+def test_what_waits_for_its_nonce_when_a_ban_begins_is_not_written(tmp_path, unlimited):
+    """Requests are written one after the other; the answer to the first may forbid the rest."""
+
+    async def story(w: World):
+        async with w.connect() as venue:
+            await asyncio.sleep(1)
+            body = '{"error":["EGeneral:Temporary lockout"]}'
+            w.fault("account.balances", reply={"http": {"status": 200, "body": body}}, times=1)
+            orders = [outlast.limit(BTC, "buy", "0.001", 60_000 + n) for n in range(50)]
+            calls = [venue.reconcile(), *(venue.submit(order) for order in orders)]
+            results = await asyncio.gather(*calls, return_exceptions=True)
+        locked = w.requests("account.balances")[1]
+        signed = [r for r in w.requests() if "/private/" in r.path]
+        assert not [r for r in signed if r.arrived_ms > locked.replied_ms + 100]
+        assert any(isinstance(result, outlast.BannedByVenue) for result in results)
+
+    play(story, tmp_path, scenario=unlimited)

@@ -10,11 +10,13 @@ from venue_in_sim import BTC, ETH, PASSIVE, World, builder, calm, play
 
 import outlast
 from outlast.client.events import AccountDoubted, BreakerChanged
+from outlast.core.breaker import BreakerState
 from outlast.mock.records import Told
 from outlast.model import OrderStatus, Plane
 
 BUY = outlast.limit(BTC, "buy", "0.010", PASSIVE)
 LONG = {"BTCUSDT": ("0.5", "68000")}
+PROBING = BreakerState.PROBING
 DEAD = {"reset": "headers"}
 
 
@@ -64,6 +66,33 @@ def test_reads_that_all_fail_open_the_breaker_and_a_probe_closes_it_again(tmp_pa
             assert w.clock.now() - began < 6
             assert await reads_that_fail(venue, 20) == 0
             await events.aclose()
+        w.judge()
+
+    play(story, tmp_path)
+
+
+def test_behind_a_door_that_stays_shut_one_cheap_probe_speaks_for_every_plane(tmp_path):
+    """Three planes that each ask for themselves would send three times as much into an outage."""
+
+    async def story(w: World):
+        async with w.connect() as venue:
+            rooms = venue._rooms
+            w.fault("*", reply="unavailable")
+            for plane in (Plane.MARKET_DATA, Plane.ACCOUNT, Plane.TRADING):
+                rooms.guard.breakers[plane].add_evidence(100.0, w.clock.now())
+                rooms.guard.announce(plane)
+            rooms.guard.probe_wanted.set()
+            sent = len(w.requests())
+            await asyncio.sleep(120)
+            asked = [record.endpoint for record in w.requests()[sent:]]
+            assert asked.count("time") >= 35
+            assert 2 <= asked.count("account.positions") <= 10  # now and then it asks for itself
+            assert len(asked) <= 60
+            w.heal()
+            began = w.clock.now()
+            while rooms.guard.breakers[Plane.ACCOUNT].state in (BreakerState.OPEN, PROBING):
+                await asyncio.sleep(0.1)
+            assert w.clock.now() - began < 6  # the door's answer has called it
         w.judge()
 
     play(story, tmp_path)

@@ -229,13 +229,13 @@ class FullDisk(FileStore):
 
     is_full = False
 
-    def write(self, record):
+    def write(self, *records):
         if FullDisk.is_full:
             try:
                 raise sqlite3.OperationalError("database or disk is full")
             except sqlite3.Error as error:
                 raise JournalUnavailable(f"journal cannot be written ({error})") from error
-        super().write(record)
+        super().write(*records)
 
 
 def test_without_a_journal_new_risk_is_not_sent_and_the_exit_goes_on(tmp_path, monkeypatch):

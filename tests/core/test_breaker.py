@@ -1,5 +1,6 @@
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -34,7 +35,7 @@ def call(breaker: Breaker, result: Result, now: float) -> None:
 
 def opened(settings: BreakerSettings = ORDERS, now: float = 100.0) -> Breaker:
     breaker = make(settings)
-    for _ in range(11):
+    for _ in range(18):
         call(breaker, FAILED, now)
     assert breaker.state is OPEN
     return breaker
@@ -68,9 +69,9 @@ def close_by_calls(breaker: Breaker, now: float) -> float:
 # When it opens.
 
 
-def test_eleven_failures_in_a_row_open_it_and_ten_do_not():
+def test_eighteen_failures_in_a_row_open_it_and_seventeen_do_not():
     breaker = make()
-    for n in range(10):
+    for n in range(17):
         call(breaker, FAILED, 10.0 + n)
         assert breaker.state is CLOSED
     call(breaker, FAILED, 20.0)
@@ -83,7 +84,7 @@ def test_one_success_takes_back_more_than_three_failures():
     for _ in range(10):
         call(breaker, FAILED, 1.0)
     call(breaker, OK, 1.0)
-    for _ in range(4):
+    for _ in range(11):
         call(breaker, FAILED, 1.0)
     assert breaker.state is CLOSED
     call(breaker, FAILED, 1.0)
@@ -143,7 +144,7 @@ def test_cancelled_calls_do_not_open_it():
 def test_business_refusals_between_failures_neither_open_nor_close():
     """A night of mixed 503 and -2022: as successes the refusals would keep the breaker closed."""
     breaker = make()
-    for _ in range(11):
+    for _ in range(18):
         call(breaker, NEUTRAL, 5.0)
         call(breaker, FAILED, 5.0)
     assert breaker.state is OPEN
@@ -166,6 +167,8 @@ def test_all_signs_together_do_not_open_it_but_shorten_the_way():
     for weight in (STREAM_SILENT, USER_STREAM_LOST, COMPONENT_DOWN, COMPONENT_DEGRADED):
         breaker.add_evidence(weight, 1.0)
     breaker.add_evidence(SLOW_CALL, 1.0)
+    for _ in range(7):
+        call(breaker, FAILED, 2.0)
     assert breaker.state is CLOSED
     call(breaker, FAILED, 2.0)
     assert breaker.state is OPEN
@@ -212,7 +215,7 @@ def test_nothing_passes_until_the_probe_was_answered():
 def waits(settings: BreakerSettings, seed: int, probes: int) -> list[float]:
     breaker = make(settings, seed)
     now = 0.0
-    for _ in range(11):
+    for _ in range(18):
         call(breaker, FAILED, now)
     seen = []
     for _ in range(probes):
@@ -239,7 +242,40 @@ def test_jitter_survives_the_cap():
 
 
 def test_a_very_long_outage_does_not_overflow_the_wait():
-    assert waits(ORDERS, 1, 1_200)[-1] <= 12.5
+    assert waits(ORDERS, 1, 1_200)[-1] <= 150.0
+
+
+def test_an_outage_of_minutes_is_probed_every_few_seconds_and_one_of_days_every_two_minutes():
+    for seed in range(5):
+        breaker = opened(READS)
+        asked: list[float] = []
+        while (now := breaker.next_probe_at()) < 100.0 + 49 * 3600:
+            assert breaker.probe_due(now)
+            breaker.probe_result(False, now)
+            asked.append(now - 100.0)
+        gaps = [later - sooner for sooner, later in pairwise(asked)]
+        assert max(gap for gap, at in zip(gaps, asked, strict=False) if at < 300) <= 6.25
+        assert 90 <= gaps[-1] <= 150, seed
+        assert len(asked) < 2_000
+
+
+def test_when_anything_at_the_door_answers_after_a_silence_a_long_wait_ends_soon():
+    breaker = opened(ORDERS)
+    now = 100.0
+    while now < 5_000.0:
+        now = breaker.next_probe_at()
+        assert breaker.probe_due(now)
+        breaker.probe_result(False, now)
+    assert breaker.next_probe_at() > now + 40.0
+    breaker.door_answered(now + 1.0)
+    assert breaker.next_probe_at() <= now + 1.0 + 0.625
+    # That it answers on and on says nothing about this plane, which keeps its own pace.
+    at = breaker.next_probe_at()
+    assert breaker.probe_due(at)
+    breaker.probe_result(False, at)
+    for n in range(20):
+        breaker.door_answered(at + 0.1 * n)
+    assert breaker.next_probe_at() >= at + 7.5
 
 
 def test_one_probe_at_a_time():
@@ -269,7 +305,7 @@ def test_a_probe_result_nobody_waits_for_changes_nothing():
 
 
 def test_a_slow_bot_is_probed_for_after_three_failures_in_a_row():
-    """One call a minute would take eleven minutes to find an outage; probes take five seconds."""
+    """One call a minute would take a quarter of an hour to find an outage; probes take 12 s."""
     breaker = make(READS)
     for n in range(3):
         assert breaker.next_probe_at() is None
@@ -280,16 +316,27 @@ def test_a_slow_bot_is_probed_for_after_three_failures_in_a_row():
         if breaker.probe_due(now):
             probes += 1
             breaker.probe_result(False, now)
-    assert probes == 8
-    assert now <= 125.0
+    assert probes == 15
+    assert now <= 133.0
+
+
+def test_a_busy_bot_in_doubt_is_not_probed_for_until_the_case_is_nearly_made():
+    """In a partial failure three in a row are nothing; probes would be load on top."""
+    breaker = make(READS)
+    for n in range(9):
+        call(breaker, FAILED, 1.0 + 0.5 * n)
+        assert not breaker.probe_due(1.4 + 0.5 * n)
+    call(breaker, FAILED, 5.5)
+    assert breaker.probe_due(5.6)
 
 
 def test_a_probe_that_is_answered_ends_the_suspicion():
     breaker = make(READS)
     for _ in range(3):
         call(breaker, FAILED, 1.0)
-    assert breaker.probe_due(1.0)
-    breaker.probe_result(True, 1.1)
+    assert not breaker.probe_due(1.9)
+    assert breaker.probe_due(2.0)
+    breaker.probe_result(True, 2.1)
     assert breaker.next_probe_at() is None
     assert breaker.evidence == 0.0
 
@@ -297,7 +344,7 @@ def test_a_probe_that_is_answered_ends_the_suspicion():
 def test_a_read_that_works_does_not_speak_for_orders_that_are_shed():
     """-1008 on every order while reads are fine (11 October 2025)."""
     breaker = make(ORDERS)
-    for n in range(11):
+    for n in range(18):
         assert not breaker.probe_due(float(n))
         call(breaker, FAILED, float(n))
     assert breaker.state is OPEN
@@ -400,7 +447,7 @@ def test_after_eight_successes_a_relapse_needs_full_evidence_again():
     breaker, now = at_ramp()
     for _ in range(7):
         call(breaker, OK, now)
-    for _ in range(10):
+    for _ in range(17):
         call(breaker, FAILED, now)
     assert breaker.state is RAMP
     call(breaker, FAILED, now)
@@ -433,7 +480,7 @@ def test_a_closed_breaker_has_forgotten_the_outage():
 def test_late_503_does_not_trip_the_recovered_breaker():
     breaker = make()
     late = [breaker.admit(0.0) for _ in range(20)]
-    for _ in range(11):
+    for _ in range(18):
         call(breaker, FAILED, 1.0)
     now = breaker.next_probe_at()
     assert breaker.probe_due(now)
@@ -450,7 +497,7 @@ def test_late_503_does_not_trip_the_recovered_breaker():
 def test_a_late_success_from_before_the_outage_does_not_close_it():
     breaker = make()
     late = breaker.admit(0.0)
-    for _ in range(11):
+    for _ in range(18):
         call(breaker, FAILED, 1.0)
     breaker.record(late, OK, 1.1)
     assert breaker.state is OPEN
@@ -474,7 +521,7 @@ def test_a_safety_call_passes_in_every_state_and_takes_no_place():
 def test_cancels_that_work_prove_nothing_about_orders():
     """The venue sheds new orders (-1008) and exempts cancels."""
     breaker = make()
-    for _ in range(11):
+    for _ in range(18):
         cancel = breaker.admit(1.0, safety=True)
         breaker.record(cancel, OK, 1.0)
         call(breaker, FAILED, 1.0)
@@ -517,7 +564,7 @@ def test_forced_closed_is_a_shadow_of_itself():
 def test_it_says_since_when():
     breaker = make()
     assert breaker.since is None
-    for _ in range(11):
+    for _ in range(18):
         call(breaker, FAILED, 42.0)
     assert breaker.since == 42.0
 
@@ -540,3 +587,25 @@ def test_it_says_since_when():
 def test_impossible_settings_are_refused_by_name(change, field):
     with pytest.raises(ConfigurationError, match=field):
         replace(ORDERS, **change)
+
+
+def test_a_probe_that_never_left_says_nothing_about_the_plane():
+    """It was held back by a ban or by our own limits: that opened breakers of healthy planes."""
+    closed = make(READS)
+    for _ in range(3):
+        call(closed, FAILED, 100.0)
+    now = 100.0
+    for _ in range(100):
+        now = max(now, closed.next_probe_at())
+        assert closed.probe_due(now)
+        closed.probe_result(None, now)
+        assert closed.state is CLOSED
+    waiting = opened()
+    now = waiting.next_probe_at()
+    assert waiting.probe_due(now)
+    waiting.probe_result(None, now + 0.1)
+    assert waiting.state is OPEN
+    assert now < waiting.next_probe_at() < now + 10
+    assert waiting.probe_due(waiting.next_probe_at())
+    waiting.probe_result(True, now + 3)
+    assert waiting.state is CANARY

@@ -24,16 +24,22 @@ def test_the_same_seed_gives_the_same_prefix():
     assert new_prefix(random.Random(7)) == new_prefix(random.Random(7))
 
 
-def test_ids_count_up_in_base_36():
-    ids = ClientOrderIds("olabcdef")
+def opened(prefix="olabcdef", seed=5):
+    return ClientOrderIds(prefix, random.Random(seed))
+
+
+def test_ids_count_up_in_base_36_after_the_run():
+    ids = opened()
     made = [ids.next() for _ in range(37)]
-    assert made[:2] == ["olabcdef-1", "olabcdef-2"]
-    assert made[9:11] == ["olabcdef-a", "olabcdef-b"]
-    assert made[34:37] == ["olabcdef-z", "olabcdef-10", "olabcdef-11"]
+    head = f"olabcdef-{ids.run}"
+    assert re.fullmatch(r"[0-9a-z]{5}", ids.run)
+    assert made[:2] == [f"{head}0001", f"{head}0002"]
+    assert made[9:11] == [f"{head}000a", f"{head}000b"]
+    assert made[34:37] == [f"{head}000z", f"{head}0010", f"{head}0011"]
 
 
 def test_every_id_is_unique_ours_and_allowed_at_the_venues():
-    ids = ClientOrderIds(new_prefix(random.Random(2)))
+    ids = opened(new_prefix(random.Random(2)))
     made = [ids.next() for _ in range(3000)]
     assert len(set(made)) == len(made)
     for client_order_id in made:
@@ -43,56 +49,67 @@ def test_every_id_is_unique_ours_and_allowed_at_the_venues():
 
 
 def test_orders_of_other_programs_and_journals_are_not_ours():
-    ids = ClientOrderIds("olabcdef")
+    ids = opened()
     for other in ("", "olabcdef", "olabcdeg-1", "x-olabcdef-1", "olabcdefg-1", "web_9f3"):
         assert not ids.is_ours(other)
 
 
 @settings(max_examples=60, deadline=None)
-@given(used=st.lists(st.integers(1, 36**4), min_size=1, max_size=20))
-def test_after_a_restart_no_id_of_the_journal_comes_again(used):
-    before = ClientOrderIds("olabcdef")
-    seen = []
-    for skip in used:
-        before._used = skip
-        seen.append(before.next())
-    after = ClientOrderIds("olabcdef")
-    for client_order_id in seen:
-        after.note_used(client_order_id)
-    fresh = [after.next() for _ in range(5)]
-    assert not set(fresh) & set(seen)
+@given(seeds=st.lists(st.integers(0, 3), min_size=2, max_size=6), lost=st.integers(0, 5))
+def test_after_a_restart_no_id_of_the_journal_comes_again(seeds, lost):
+    """Openings that draw alike, each told of the runs that the journal has kept."""
+    runs, seen = [], []
+    for seed in seeds:
+        ids = opened(seed=seed)
+        for run in runs:
+            ids.note_run(run)
+        for client_order_id in seen:
+            ids.note_used(client_order_id)
+        fresh = [ids.next() for _ in range(lost + 1)]
+        assert not set(fresh) & set(seen)
+        runs.append(ids.run)
+        seen += fresh
 
 
-def test_note_used_never_moves_the_counter_back():
-    ids = ClientOrderIds("olabcdef")
-    ids.note_used("olabcdef-10")
-    ids.note_used("olabcdef-2")
-    assert ids.next() == "olabcdef-11"
+def test_openings_that_draw_apart_share_no_id_though_neither_knows_of_the_other():
+    """A loss of power may take everything that the one before has written."""
+    made = [opened(seed=seed).next() for seed in range(500)]
+    assert len(set(made)) == 500
 
 
-def test_ids_of_another_form_do_not_move_the_counter():
-    ids = ClientOrderIds("olabcdef")
-    for other in ("olabcdef-", "olabcdef-A1", "olabcdef-my order", "olzzzzzz-zz", "", "web-zz"):
+def test_an_id_of_our_own_run_moves_on_to_another_run():
+    ids = opened()
+    first = ids.next()
+    ids.note_used(first)
+    assert ids.next()[:-4] != first[:-4]
+
+
+def test_ids_of_another_form_or_journal_change_nothing():
+    ids, plain = opened(), opened()
+    for other in ("olabcdef-", "olabcdef-A1", "olabcdef-my order", f"olzzzzzz-{plain.run}0001", ""):
         ids.note_used(other)
-    assert ids.next() == "olabcdef-1"
+    assert ids.next() == plain.next()
 
 
-def test_a_callers_own_long_id_with_our_prefix_leaves_room_for_the_next():
-    """A caller may pass any id; one that fills all 18 characters must not stop our counting."""
-    ids = ClientOrderIds("olabcdef")
-    ids.note_used("olabcdef-zzzzzzzzz")
-    ids.note_used("olabcdef-zzzzzzzzzzzzzzzzzzz")
-    assert len(ids.next()) <= LENGTH_MAX
+def test_a_run_that_is_counted_to_its_end_gives_way_to_another():
+    ids = opened()
+    first = ids.run
+    ids._used = 36**4 - 2
+    last, following = ids.next(), ids.next()
+    assert last == f"olabcdef-{first}zzzz"
+    assert following == f"olabcdef-{ids.run}0001"
+    assert ids.run != first
 
 
 # Ids that are UUIDs, for venues that keep them as such.
 
 
-def test_a_uuid_id_is_a_random_version_4_whose_last_group_counts():
-    ids = ClientOrderIds(new_uuid_prefix(random.Random(3)))
+def test_a_uuid_id_is_a_random_version_4_whose_last_group_is_run_and_counter():
+    ids = opened(new_uuid_prefix(random.Random(3)))
     made = [ids.next() for _ in range(300)]
-    assert [name[-12:] for name in made[:2]] == ["000000000001", "000000000002"]
-    assert made[255].endswith("-000000000100")
+    assert re.fullmatch(r"[0-9a-f]{7}", ids.run)
+    assert [name[-12:] for name in made[:2]] == [f"{ids.run}00001", f"{ids.run}00002"]
+    assert made[255].endswith("00100")
     for name in made:
         assert str(uuid.UUID(name)) == name
         assert (uuid.UUID(name).version, uuid.UUID(name).variant) == (4, uuid.RFC_4122)
@@ -106,12 +123,12 @@ def test_uuid_prefixes_differ_from_journal_to_journal_and_repeat_with_the_seed()
     assert new_uuid_prefix(random.Random(7)) == new_uuid_prefix(random.Random(7))
 
 
-def test_after_a_restart_uuid_ids_go_on_where_they_were():
-    first = ClientOrderIds(new_uuid_prefix(random.Random(4)))
+def test_after_a_restart_uuid_ids_of_the_same_draw_are_others():
+    prefix = new_uuid_prefix(random.Random(4))
+    first, second = opened(prefix), opened(prefix)
     used = [first.next() for _ in range(20)]
-    second = ClientOrderIds(first.prefix)
     for name in used:
         second.note_used(name)
     second.note_used(str(uuid.UUID(int=2**127)))  # a caller's own
-    second.note_used(f"{first.prefix}-not-ours-at-all")
-    assert second.next() == f"{first.prefix}-{21:012x}"
+    second.note_used(f"{prefix}-not-ours-at-all")
+    assert not {second.next() for _ in range(20)} & set(used)

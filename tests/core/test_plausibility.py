@@ -245,6 +245,7 @@ def test_a_year_of_fills_without_a_report_does_not_fill_the_memory():
         ({"over_s": -1.0}, "over_s"),
         ({"over_s": float("inf")}, "over_s"),
         ({"balance_tolerance": D(1)}, "balance_tolerance"),
+        ({"near_s": -1.0}, "near_s"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(numbers, field):
@@ -272,3 +273,151 @@ def test_true_reports_are_believed_and_false_zeros_are_not_whatever_the_fills(fi
         if told:
             assert isinstance(report(guard, str(true), now + 0.2), Believed)
             reached = [true]
+
+
+# The venue's own list of fills.
+
+
+def dated(guard: ZeroGuard, qty: str, at: float, now: float | None = None, name: str = PERP):
+    """A report that the venue has dated itself."""
+    now = at if now is None else now
+    return guard.assess({name: D(qty)}, as_of=now, now=now, dated_at={name: at})[name]
+
+
+def fills(*listed: tuple[float, str]) -> list[tuple[float, Decimal]]:
+    return [(at, D(qty)) for at, qty in listed]
+
+
+def test_a_fall_is_explained_by_the_list_of_fills():
+    guard = ZeroGuard(Guarded.POSITIONS)
+    dated(guard, "1", 100.0)
+    assert isinstance(report(guard, "0", 200.0), Doubted)
+    listed = fills((100.0, "1"), (150.0, "-0.4"), (160.0, "-0.6"))
+    assert guard.explain(PERP, listed) == Believed()
+    assert guard.trusted(PERP) == guard.held(PERP) == D(0)
+    assert guard.doubt(PERP) is None
+    assert not guard.doubted()
+
+
+def test_a_list_that_does_not_lead_to_the_report_explains_nothing():
+    guard = ZeroGuard(Guarded.POSITIONS)
+    dated(guard, "1", 100.0)
+    report(guard, "0", 200.0)
+    assert isinstance(guard.explain(PERP, fills((100.0, "1"), (150.0, "-0.4"))), Doubted)
+    assert isinstance(guard.explain(PERP, []), Doubted)
+    assert guard.trusted(PERP) == D(1)
+    assert guard.doubted() == {PERP}
+
+
+def test_a_fill_of_before_the_trusted_report_explains_nothing():
+    guard = ZeroGuard(Guarded.POSITIONS)
+    dated(guard, "1", 100.0)
+    report(guard, "0", 200.0)
+    assert isinstance(guard.explain(PERP, fills((99.999, "-1"))), Doubted)
+
+
+def test_a_round_trip_in_the_list_does_not_make_a_false_zero_true():
+    guard = ZeroGuard(Guarded.POSITIONS)
+    dated(guard, "1", 100.0)
+    report(guard, "0", 200.0)
+    assert isinstance(guard.explain(PERP, fills((150.0, "1"), (160.0, "-1"))), Doubted)
+
+
+def test_a_fill_near_an_undated_report_may_have_been_in_it_or_not():
+    for listed in (fills((99.0, "-1"), (150.0, "-1")), fills((150.0, "-1"))):
+        guard = ZeroGuard(Guarded.POSITIONS)
+        guard.trust(PERP, D(1), at=100.0)
+        report(guard, "0", 200.0)
+        assert guard.explain(PERP, listed) == Believed()
+
+
+def test_what_the_list_has_after_the_reported_state_is_kept_as_known():
+    """A zero that is older than the newest fill must not undo it."""
+    guard = ZeroGuard(Guarded.POSITIONS)
+    dated(guard, "1", 100.0)
+    report(guard, "0", 200.0)
+    assert guard.explain(PERP, fills((150.0, "-1"), (190.0, "0.198"))) == Believed()
+    assert guard.trusted(PERP) == D(0)
+    assert guard.held(PERP) == D("0.198")
+    assert guard.is_ahead(PERP)
+
+
+def test_a_dated_report_is_explained_up_to_its_date_only():
+    guard = ZeroGuard(Guarded.POSITIONS)
+    dated(guard, "5", 100.0)
+    assert isinstance(dated(guard, "3", 160.0), Doubted)
+    # At 160 it was 2: that it was 3 at some other time does not make this report true.
+    listed = fills((150.0, "-2"), (155.0, "-1"))
+    assert isinstance(guard.explain(PERP, listed), Doubted)
+    assert guard.explain(PERP, fills((155.0, "-2"), (165.0, "1"))) == Believed()
+    assert guard.held(PERP) == D(4)
+
+
+def test_a_report_that_is_older_than_the_trusted_one_is_doubted_whatever_it_says():
+    guard = ZeroGuard(Guarded.POSITIONS)
+    dated(guard, "1", 100.0)
+    verdict = dated(guard, "9", 90.0, now=110.0)
+    assert "older than that by 10.000 s" in verdict.reason
+    assert guard.trusted(PERP) == D(1)
+    assert dated(guard, "2", 105.0, now=120.0) == Believed()
+
+
+def test_a_fill_that_the_dated_report_has_already_is_not_added():
+    guard = ZeroGuard(Guarded.POSITIONS)
+    dated(guard, "1", 100.0)
+    guard.flow(PERP, D(1), at=100.0)
+    assert guard.held(PERP) == D(1)
+    guard.flow(PERP, D(1), at=100.001)
+    assert guard.held(PERP) == D(2)
+
+
+def test_a_repeated_zero_does_not_bury_a_fill_that_is_heard_of_late():
+    """Flat, a lie begins, a fill at 150 s is heard of at 300 s only: the zeros are no proof."""
+    guard = ZeroGuard(Guarded.POSITIONS)
+    for now in (100.0, 200.0, 290.0):
+        assert report(guard, "0", now) == Believed()
+    guard.flow(PERP, D("0.004"), at=150.0)
+    assert report(guard, "0", 310.0) == Believed()
+    assert guard.explain(PERP, fills((150.0, "0.004"))) == Believed()
+    assert guard.held(PERP) == D("0.004")
+    assert guard.is_ahead(PERP)
+
+
+def test_a_fill_that_was_told_twice_over_is_put_right_by_the_list():
+    guard = ZeroGuard(Guarded.POSITIONS)
+    dated(guard, "1", 100.0)
+    guard.flow(PERP, D(1), at=130.0)  # an order's report, dated by its cancel; the fill was at 100
+    dated(guard, "1", 100.0, now=140.0)
+    assert guard.held(PERP) == D(2)
+    guard.explain(PERP, fills((100.0, "1")))
+    assert guard.held(PERP) == D(1)
+    assert not guard.is_ahead(PERP)
+
+
+def test_a_zero_balance_is_explained_by_sales_and_fees():
+    guard = ZeroGuard(Guarded.BALANCES)
+    report(guard, "0.4", 100.0, "BTC")
+    assert isinstance(report(guard, "0", 200.0, "BTC"), Doubted)
+    assert guard.explain("BTC", fills((150.0, "-0.3997"))) == Believed()
+
+
+def test_a_balance_shows_a_sale_within_a_minute_or_something_hides_it():
+    guard = balances(BTC="0.4")
+    guard.flow("BTC", D("-0.4"), at=100.0)
+    report(guard, "0.4", 110.0, "BTC")
+    assert guard.is_ahead("BTC")
+    report(guard, "0.4", 161.0, "BTC")
+    assert not guard.is_ahead("BTC")
+
+
+def test_a_person_may_accept_what_nothing_explains():
+    guard = positions()
+    assert not guard.accept(PERP)
+    report(guard, "0", 1.0)
+    assert guard.accept(PERP)
+    assert guard.trusted(PERP) == D(0)
+    assert not guard.accept("nothing")
+
+
+def test_nothing_is_explained_of_a_name_that_nobody_reported():
+    assert ZeroGuard(Guarded.POSITIONS).explain(PERP, fills((1.0, "1"))) == Believed()

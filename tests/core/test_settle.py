@@ -202,10 +202,62 @@ def test_an_engine_that_leaves_requests_unanswered_must_answer_several_in_a_row(
     assert len(fences) == SETTINGS.fences_in_trouble
     for sooner, later in pairwise(fences):
         assert later >= sooner + SETTINGS.fence_spacing_s
-    # The order is looked for before each: presence ends the matter at once.
-    between = [step.lookup for step in steps[: 2 * len(fences)]]
-    assert between == [Lookup.ORDER, Lookup.FENCE] * len(fences)
-    assert [step.lookup for step in steps[2 * len(fences) :]] == [*THREE, *THREE]
+    # The order is looked for before them: presence ends the matter at once.
+    before = [Lookup.ORDER, *[Lookup.FENCE] * len(fences)]
+    assert [step.lookup for step in steps] == [*before, *THREE, *THREE]
+
+
+def test_with_a_venue_that_answers_again_trouble_is_proved_over_within_half_a_minute():
+    """However long the pauses had grown while it did not."""
+    absence = proof(needs_fence=True)
+    now = 100.0
+    while now < 400.0:
+        step = absence.next_step(now)
+        now = max(now, step.at) + 3.0
+        if step.lookup is Lookup.FENCE:
+            absence.trouble(now=now)
+        absence.failed(now=now)
+    _, proved_at = walk(absence, now)
+    assert proved_at < now + 50.0
+    assert proved_at > now + 4 * SETTINGS.fence_spacing_s + SETTINGS.round_spacing_s
+
+
+def test_pauses_from_before_the_horizon_do_not_last_beyond_it():
+    absence = proof()
+    for at in (105.0, 110.0, 115.0, 119.0):
+        absence.failed(now=at)
+    assert absence.next_step(HORIZON).at == HORIZON
+
+
+STUCK = 100.0 + VALID_S + SETTINGS.stuck_s + SETTINGS.margin_s
+
+
+def test_an_order_that_was_itself_left_unanswered_may_land_for_a_minute():
+    absence = proof(needs_fence=True)
+    absence.stuck(now=112.0)
+    assert absence.horizon == STUCK == 170.0
+    before, _ = walk(absence, 112.0, until=STUCK)
+    assert {step.lookup for step in before} == {Lookup.ORDER}
+    steps, proved_at = walk(absence, STUCK)
+    assert [s.lookup for s in steps].count(Lookup.FENCE) == SETTINGS.fences_in_trouble
+    assert proved_at < STUCK + 30.0
+
+
+def test_what_was_answered_before_it_was_known_to_be_stuck_counts_for_nothing():
+    absence = proof()
+    for lookup in THREE:
+        absence.absent(lookup, asked_at=HORIZON, now=HORIZON + 0.1)
+    absence.stuck(now=HORIZON + 1.0)
+    for lookup in THREE:
+        absence.absent(lookup, asked_at=HORIZON + 10.0, now=HORIZON + 10.1)
+    for number in range(SETTINGS.fences_in_trouble):
+        at = STUCK + number
+        absence.absent(Lookup.FENCE, asked_at=at, now=at + 0.1)
+    for lookup in THREE:
+        absence.absent(lookup, asked_at=STUCK + 20.0, now=STUCK + 20.1)
+    assert not absence.is_complete
+    steps, _ = walk(absence, STUCK + 20.1)
+    assert [step.lookup for step in steps] == [*THREE]
 
 
 def test_new_trouble_starts_the_fences_anew():
@@ -230,7 +282,15 @@ def test_trouble_after_a_finished_proof_unmakes_it():
 happenings = st.lists(
     st.tuples(
         st.sampled_from(
-            [*Lookup, "failed", "require_fence", "trouble", *["all three"] * 3, *["obey"] * 6]
+            [
+                *Lookup,
+                "failed",
+                "require_fence",
+                "trouble",
+                "stuck",
+                *["all three"] * 3,
+                *["obey"] * 6,
+            ]
         ),
         st.sampled_from([0.0, 0.3, 2.0, 4.0, 30.0]),  # how long before the question
         st.sampled_from([0.0, 0.1, 3.0, 8.0]),  # how long until its answer
@@ -262,6 +322,9 @@ def test_whatever_happens_a_proof_is_a_proof(needs_fence, happenings):
         elif what == "trouble":
             fences_needed, fences = SETTINGS.fences_in_trouble, []
             absence.trouble(now=now)
+        elif what == "stuck":
+            fences_needed, fences = SETTINGS.fences_in_trouble, []
+            absence.stuck(now=now)
         else:
             if what == "obey":
                 step = absence.next_step(now)

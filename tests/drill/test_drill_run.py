@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import time
 from itertools import pairwise
 
 import pytest
@@ -99,3 +100,22 @@ def test_the_strategy_follows_from_the_scenario():
     assert strategy_for(short_night()) is get_out_when_it_falls
     assert strategy_for(quiet()) is make_quotes
     assert strategy_for(load("unknown-503-landed")) is make_quotes
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("bot", BOTS)
+def test_a_live_drill_is_played_on_real_sockets_in_real_time(bot):
+    builder = ScenarioBuilder("live", venue="binance-um", seed=3)
+    builder.instrument("BTCUSDT", product="um", mid="68000", tick="0.1")
+    builder.account(balances={"USDT": "50000"}).phase("calm", "4s")
+    heard: list[float] = []
+    began = time.monotonic()
+    result = run_bot(
+        builder.build(), bot, seed=3, progress=lambda at_s, _: heard.append(at_s), live=True
+    )
+    assert time.monotonic() - began >= 4
+    assert result.died_of is None
+    assert result.scorecard["requests"] > 0
+    assert result.scorecard["over_limit"] == 0
+    assert heard == sorted(heard)
+    assert heard[-1] == 4

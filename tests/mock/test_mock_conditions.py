@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outlast.mock.conditions import Conditions, Quote, Span, Steps, utc
+from outlast.mock.conditions import Conditions, Dial, Quote, Span, Steps, utc
 
 
 def quote(venue_price, peer_price=100, mark=None):
@@ -103,3 +103,34 @@ def test_lies_of_every_venue_and_of_one_add_up():
     assert conditions.lies_about("v", "book") == [("book:X", 20, None)]
     assert conditions.lies_about("w", "book") == []
     assert conditions.lies_about("w", "balances") == [("balances:zero", 10, 30)]
+
+
+def test_steps_forget_what_was_before_but_not_since_when_the_value_holds():
+    steps = Steps()
+    for at_ms, value in ((1, "a"), (2, "b"), (5, "b"), (9, "c")):
+        steps.put(at_ms, value)
+    steps.forget_before(7)
+    assert (steps.at(7, None), steps.since(7), len(steps)) == ("b", 2, 3)
+    assert [span.start_ms for span in steps.spans(20)] == [2, 9]
+    steps.forget_before(0)
+    assert len(steps) == 3
+    steps.forget_before(9)
+    assert (steps.at(9, None), steps.at(8, None), len(steps)) == ("c", None, 1)
+
+
+def test_old_prices_and_dials_are_forgotten_and_phases_are_not():
+    conditions = Conditions()
+    for second in range(1_200):
+        at_ms = second * 1_000
+        price = Decimal(100 + second % 2)
+        conditions.quote(at_ms, "v", "X", Quote(price, price, None))
+        conditions.be_willing(at_ms, "bot", yes=second % 2 == 0)
+        conditions.dialled(Dial(at_ms, "http", "accepted", "v", None))
+        conditions.phases.put_change(at_ms, str(second))
+    conditions.forget_before(1_150_000)
+    quotes, willing = conditions.quotes("v", "X"), conditions.willingness("bot")
+    assert (len(quotes), len(willing), len(conditions.phases)) == (50, 50, 1_200)
+    assert len(conditions.dials) == 1_000
+    conditions.forget_before(100_000)
+    assert len(conditions.dials) == 1_000
+    assert quotes.at(1_150_000, None).venue_price == 100

@@ -64,7 +64,7 @@ def shape(document: object) -> object:
 
 
 def test_there_are_snippets_of_each_kind():
-    assert len(blocks("yaml")) == 2
+    assert len(blocks("yaml")) == 3
     assert len(blocks("python")) == 2
     assert len(blocks("json")) == 1
     assert len(commands()) == 4
@@ -86,6 +86,22 @@ def test_a_scenario_of_the_page_plays_to_its_end(name):
 
     assert sim.run(play, seed=1) == phases
     assert Script(scenario).starts[phases[-1]] > 0
+
+
+def test_what_the_page_lists_later_is_listed_then_and_the_tick_is_another():
+    scenario = loads(scenarios()["new-rules"])
+
+    async def play() -> list[tuple[list[str], str]]:
+        seen = []
+        async with MockExchange(scenario) as exchange:
+            engine = exchange.run.venues["binance-um"].stage.engine
+            for at_s in (9 * 60, 11 * 60, 16 * 60):
+                await exchange.run.clock.advance_to(at_s)
+                seen.append((sorted(engine.instruments), str(engine.instruments["BTCUSDT"].tick)))
+        return seen
+
+    both = ["BTCUSDT", "SOLUSDT"]
+    assert sim.run(play, seed=1) == [(both[:1], "0.1"), (both, "0.1"), (both, "0.5")]
 
 
 @pytest.mark.sockets

@@ -14,6 +14,7 @@ import warnings
 from urllib.parse import urlencode
 
 import pytest
+from websockets.asyncio.client import connect
 
 from outlast import mock, sim
 from outlast.mock.exchange import MockError, MockExchange, dialects
@@ -252,6 +253,32 @@ def test_a_healthy_market_begins_at_the_time_of_the_machine_if_it_is_told():
             await exchange.stop()
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("scenario", "heard"),
+    [
+        (None, True),  # nothing is to go wrong: older clients are served too
+        (CALM + "t0: 2026-11-22T00:00:00Z\n", False),  # this story plays after the split
+    ],
+)
+def test_old_stream_addresses_of_futures_in_a_healthy_market_of_today(scenario, heard):
+    async def story():
+        told = MockExchange(
+            None if scenario is None else loads(scenario),
+            venues=["binance-um"],
+            now_ms=lambda: 1_795_305_600_000,  # 2026-11-22
+        )
+        async with told as exchange:
+            url = exchange.endpoints("binance-um")["stream"] + "/ws/btcusdt@aggTrade"
+            async with connect(url, proxy=None) as client:
+                try:
+                    async with asyncio.timeout(30):
+                        return json.loads(await client.recv())["T"] >= 1_795_305_600_000
+                except TimeoutError:
+                    return False
+
+    assert sim.run(story, seed=1) is heard
 
 
 def test_rules_that_nobody_could_play_are_refused():

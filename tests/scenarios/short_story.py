@@ -12,6 +12,7 @@ from outlast import sim
 
 BEGINS_S = 60.0
 ENDS_S = 180.0
+_BALANCES = {"USDT": "50000", "USD": "50000", "BTC": "0.5", "SOL": "50"}
 ALL = ["binance-um", "binance-spot", "kraken-spot"]
 
 
@@ -42,14 +43,21 @@ def play(
     from_start: dict[str, Any] | None = None,
     world: dict[str, Any] | None = None,
     status_page: list[dict[str, Any]] | None = None,
+    instruments: dict[str, Any] | None = None,
     **said: Any,
 ) -> Any:
     """Let the bot live through it; what the bot gives. `said`: keys of the phase in the middle.
 
     `held`: so many orders rest in every account. `from_start`: the limits of the document; none are
     enforced when it is left out. `world`: more of every account, or in place of what is in it.
+    `instruments`: those of the world, in place of the usual ones.
     """
     story = ShortStory(venue, said)
+    if instruments is not None:
+        story.document["world"] = {
+            "instruments": instruments,
+            "account": {"balances": dict(_BALANCES)},
+        }
     market = market_of(story, venue)  # type: ignore[arg-type]
     document = furnished(story, market, held=held, limits=from_start or LIMITS_OFF)  # type: ignore[arg-type]
     document["world"]["account"] |= world or {}

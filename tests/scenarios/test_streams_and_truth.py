@@ -150,7 +150,7 @@ TRUE: list[Any] = [
 
 
 async def lies_while(stand: Stand, stream: Any, *where: tuple[str, Any]) -> list[list[str]]:
-    """What is a lie before a client's streams meet this fault, then, and when the client is gone."""
+    """What is a lie before a client's streams meet this fault, then, and when it has left."""
     sockets = [await follow(stand, path) for path in where]
     told = [await lies(stand)]
     fault = await stand.tell("POST", "faults", rule("ws.market.stream", stream=stream))

@@ -13,7 +13,24 @@ from test_trial_seeds import told
 
 from outlast.trials.runner import play
 
-FOUND: dict[tuple[int, str | None], str] = {}
+FOUND: dict[tuple[int, str | None], str] = {
+    (4, None): "a position of just before a crash is given up for the zero of a lie",
+    (3, None): "a ban is forgotten with the process that was told of it",
+    (6, None): "a fill is added to a position that was read after it",
+    (8, None): "after a step of our clock a live order counts as an older namesake",
+    (9, None): "a position that another report of fills explains stays doubted for ever",
+    (21, None): "a zero balance is believed as the first read after a restart",
+    (25, None): "an exit waits past its deadline for a question that is not answered",
+    (31, None): "a proof of absence takes a minute and a half of a healthy venue",
+    (32, None): "a report that is older than a fill undoes it",
+    (38, None): "an id comes again after a loss of power that took all orders",
+    (40, None): "a fill is handed out as the whole while another order has filled unheard",
+    (53, None): "an order that is gone from list and query is held for open for ever",
+    (57, None): "a repeated zero buries a fill that is heard of late",
+    (66, None): "new risk goes out before anything is reconciled",
+    (120, None): "what became of an order is never written, after a full disk",
+    (147, None): "two tasks ask for the same fills, and the later one finds nothing short",
+}
 """(seed, scenario or None) -> what it found."""
 
 

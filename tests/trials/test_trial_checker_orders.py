@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from checked_world import BTC, VENUE, HandWorld, calm_trial, failure, tell
+from checked_world import BTC, VENUE, WIRE_BTC, HandWorld, calm_trial, failure, tell
 
 import outlast
 from outlast.errors import OutcomeUnknown
@@ -17,6 +17,11 @@ BUY = outlast.limit(BTC, "buy", "0.01", "60000")
 
 def told_absent(w: HandWorld, name: str = "ol-1") -> None:
     w.request(endpoint="orders.query", asked_ids=(name,), told=Told.REFUSED, told_absent=(name,))
+
+
+def fenced(w: HandWorld) -> None:
+    """The engine answers for something harmless: the cancel of an id that never was."""
+    w.request(endpoint="orders.cancel", symbol=WIRE_BTC, told=Told.REFUSED)
 
 
 def test_an_order_that_goes_well_breaks_nothing():
@@ -193,6 +198,7 @@ def test_an_absent_order_that_the_venue_has_is_caught_whichever_comes_first():
         w.intend()
         w.request("ol-1", told=Told.AMBIGUOUS)
         await w.pass_time(30)
+        fenced(w)
         told_absent(w)
         w.change(status="not_placed", because="proved_absent")
         assert w.broken == []
@@ -235,6 +241,7 @@ def test_an_application_beyond_the_horizon_is_the_venues_own_contradiction():
         w.intend()
         w.request("ol-1", told=Told.AMBIGUOUS, landed=Landed.LATER)
         await w.pass_time(19)
+        fenced(w)
         told_absent(w)
         w.change(status="not_placed")
         await w.pass_time(2)
@@ -322,6 +329,21 @@ def test_an_unknown_order_that_ends_by_a_timer_is_caught():
         w.request("ol-1", told=Told.AMBIGUOUS)
         told_absent(w)  # before the order's validity is over: that proves nothing
         await w.pass_time(60)
+        w.change(status="not_placed", because="proved_absent")
+        assert w.broken == ["p2-unknown-ends-by-proof"]
+
+    tell(story)
+
+
+def test_an_unknown_order_that_may_still_stand_in_the_engines_queue_is_caught():
+    async def story(w: HandWorld):
+        w.open()
+        w.ask(order=BUY)
+        w.intend()
+        fenced(w)  # before the order was sent: that proves nothing
+        w.request("ol-1", told=Told.AMBIGUOUS)
+        await w.pass_time(30)
+        told_absent(w)
         w.change(status="not_placed", because="proved_absent")
         assert w.broken == ["p2-unknown-ends-by-proof"]
 

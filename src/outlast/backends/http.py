@@ -12,10 +12,13 @@ import ssl
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from outlast.backends.dialling import dial_fault
+from outlast.errors import ConfigurationError
 from outlast.wire import (
     Clock,
     FaultKind,
@@ -25,7 +28,7 @@ from outlast.wire import (
     WireReply,
 )
 
-__all__ = ["HttpxTransport", "kind_of", "transport_over"]
+__all__ = ["HttpxTransport", "goes_by_proxy", "kind_of", "transport_over"]
 
 BODY_BYTES_MAX: Final = 32 * 2**20
 """USD-M's exchangeInfo is the largest answer that we ask for, about 2 MB."""
@@ -69,6 +72,16 @@ def tls_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+def goes_by_proxy(url: str) -> bool:
+    """True where the environment names a proxy for what is behind `url`.
+
+    HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, or the system's settings, as Python reads them.
+    """
+    parts, proxies = urlsplit(url), getproxies()
+    is_named = parts.scheme in proxies or "all" in proxies
+    return is_named and not proxy_bypass(parts.netloc)
+
+
 def transport_over(http: httpx.AsyncClient | HttpTransport, clock: Clock) -> HttpTransport:
     """The caller's own client or transport behind our port; it stays theirs to close."""
     return HttpxTransport(clock, client=http) if isinstance(http, httpx.AsyncClient) else http
@@ -101,8 +114,14 @@ class HttpxTransport:
             max_keepalive_connections=CONNECTIONS_MAX,
             keepalive_expiry=KEEPALIVE_S,
         )
-        transport = httpx.AsyncHTTPTransport(verify=tls_context(), retries=0, limits=limits)
-        return httpx.AsyncClient(transport=transport, follow_redirects=False)
+        try:
+            # By itself it takes the proxies that the environment names, and repeats nothing.
+            return httpx.AsyncClient(verify=tls_context(), limits=limits, follow_redirects=False)
+        except (ImportError, ValueError) as error:  # SOCKS takes a package more
+            raise ConfigurationError(
+                f"the proxy that the environment names cannot be used ({error}); "
+                "set NO_PROXY for the venue's host, or pass http=… to outlast.connect"
+            ) from error
 
     async def send(self, request: HttpRequest) -> WireReply | TransportFault:
         sent_at = self._clock.now()

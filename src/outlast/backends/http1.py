@@ -1,10 +1,13 @@
-"""HTTP/1.1 by h11 on asyncio, for the path of an order: one request in, one reply or one fault out.
+"""HTTP/1.1 on asyncio, for the path of an order: one request in, one reply or one fault out.
 
 It exists for what httpx's pool does under load: each request looks through all connections, so that
 at 20 in flight a call costs twice what it costs alone, just when a bot reconciles after an outage
 (encode/httpx issue 3215). Here a free connection is the last of a list, and whoever must wait is
 woken when one is free. What it leaves out, `HttpxTransport` has: proxies, HTTP/2, the caller's own
 client. `docs/decisions/` has the figures that decided.
+
+An answer that comes in one piece and says its length, as nearly all to orders do, is read here and
+strictly; every other is read by h11.
 
 A request ends by its own timeouts. Cancelling `send` is safe: its connection is closed, its slot is
 free.
@@ -13,6 +16,7 @@ free.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import zlib
 from collections import deque
@@ -36,6 +40,10 @@ __all__ = ["Http1Transport"]
 
 HEAD_BYTES_MAX: Final = 64 * 1024
 """Of an answer's status line and headers: venues behind a CDN send about 1.5 kB."""
+
+
+READ_BYTES: Final = 256 * 1024
+"""At a time, for each connection; what is never filled takes no memory."""
 
 
 class _Broken(Exception):
@@ -106,12 +114,8 @@ class Http1Transport:
             return self._fault(FaultKind.LOCAL, "the transport is closed", sent_at)
         try:
             origin, target = _split(request.url)
-            message = h11.Request(
-                method=request.method,
-                target=target,
-                headers=_headers_of(origin, request),
-            )
-        except (ValueError, h11.LocalProtocolError) as error:  # such as a key that is not ASCII
+            head = _head_of(origin, target, request)
+        except ValueError as error:  # such as a key that is not ASCII
             # The words of the error may hold the URL or a header: only its kind is safe to tell.
             detail = f"the request cannot be written ({type(error).__name__})"
             return self._fault(FaultKind.LOCAL, detail, sent_at)
@@ -122,17 +126,16 @@ class Http1Transport:
             return self._fault(broken.kind, broken.detail, sent_at)
         is_reusable = False
         try:
-            reply = await connection.exchange(
-                message,
+            answer = await connection.exchange(
+                head,
                 request,
                 last_at=sent_at + request.connect_within_s + 2 * request.answer_within_s,
             )
             is_reusable = connection.make_ready()
-            status, headers, body = reply
             return WireReply(
-                status=status,
-                headers=headers,
-                body=body,
+                status=answer.status,
+                headers=answer.headers,
+                body=_decoded(answer),
                 sent_at=sent_at,
                 received_at=self._clock.now(),
             )
@@ -266,24 +269,103 @@ def _split(url: str) -> tuple[_Origin, str]:
     return _origin_of(url[:path_begins]), url[path_begins:]
 
 
-def _headers_of(origin: _Origin, request: HttpRequest) -> list[tuple[str, str]]:
+def _head_of(origin: _Origin, target: str, request: HttpRequest) -> bytes:
+    """The request line and the headers.
+
+    Raises:
+        ValueError: a character in them has no place there.
+    """
     headers = [("Host", origin.host_header), *request.headers]
     if request.method == "GET":
         headers.append(("Accept-Encoding", "gzip"))  # exchangeInfo is 2 MB without
     if request.body or request.method not in ("GET", "DELETE"):
         headers.append(("Content-Length", str(len(request.body))))
-    return headers
+    lines = [f"{request.method} {target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    head = "\r\n".join(lines)
+    # As many lines as were put in, so none of them holds a line break of its own.
+    if not _LINES.fullmatch(head) or head.count("\n") != len(lines) - 1 or " " in target:
+        raise ValueError("a control character, a space in the URL, or one that is not ASCII")
+    return f"{head}\r\n\r\n".encode("ascii")
 
 
-class _Connection(asyncio.Protocol):
+_LINES: Final = re.compile(r"[ -~\r\n]+")
+
+
+@dataclass(slots=True)
+class _Answer:
+    """A complete answer, its body as it came."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+_HEAD: Final = re.compile(
+    r"HTTP/1\.1 ([2-5][0-9]{2})(?: [ -~]*)?"
+    r"((?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*)*)"
+)
+"""Source: RFC 9112, 4 and 5; without what is allowed and nobody sends."""
+_BODILESS: Final = ("204", "304")
+
+
+def _whole(data: bytes) -> _Answer | None:
+    """`data` as one answer of stated length, which leaves the connection open; None for others."""
+    end = data.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX)
+    found = _HEAD.fullmatch(data[:end].decode("latin-1")) if end >= 0 else None
+    if found is None or found[1] in _BODILESS:
+        return None
+    headers: dict[str, str] = {}
+    for line in found[2].split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        name = name.lower()
+        if name in headers and name in _FRAMING:
+            return None
+        headers[name] = value.strip(" \t")
+    length = headers.get("content-length", "")
+    if "transfer-encoding" in headers or headers.get("connection", "").lower() not in _GOES_ON:
+        return None
+    body = data[end + 4 :]
+    if not _LENGTH.fullmatch(length) or int(length) != len(body):
+        return None
+    return _Answer(int(found[1]), headers, body)
+
+
+_FRAMING: Final = ("content-length", "transfer-encoding", "connection")
+_GOES_ON: Final = ("", "keep-alive")
+_LENGTH: Final = re.compile("[0-9]{1,10}")
+
+
+def _decoded(answer: _Answer) -> bytes:
+    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("identity", "") or not answer.body:
+        return answer.body
+    if encoding != "gzip":
+        raise _Broken(FaultKind.PROTOCOL_ERROR, f"the answer is encoded as {encoding[:40]}")
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        plain = unpacker.decompress(answer.body, BODY_BYTES_MAX + 1)
+    except zlib.error as error:
+        raise _Broken(FaultKind.PROTOCOL_ERROR, f"the answer is broken gzip: {error}") from None
+    if len(plain) > BODY_BYTES_MAX:
+        raise _Broken(FaultKind.PROTOCOL_ERROR, _TOO_LONG)
+    if not unpacker.eof:
+        raise _Broken(FaultKind.PROTOCOL_ERROR, "the answer's gzip ends too early")
+    return plain
+
+
+class _Connection(asyncio.BufferedProtocol):
     """One connection: one exchange at a time."""
 
     def __init__(self, clock: Clock) -> None:
         self.idle_since = clock.now()
         self._clock = clock
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MAX)
+        self._http: h11.Connection | None = None
+        """Reads the answer that is coming in, where `_whole` cannot."""
+        self._method = ""
+        self._buffer = memoryview(bytearray(READ_BYTES))
         self._transport: asyncio.Transport | None = None
-        self._done: asyncio.Future[h11.Response] | None = None
+        self._done: asyncio.Future[_Answer] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._answer_within_s = 0.0
         self._heard_at = self._last_at = 0.0
@@ -292,78 +374,53 @@ class _Connection(asyncio.Protocol):
         self._has_ended = False
         """The other end has said that nothing more comes."""
         self._is_lost = False
+        self._is_spoilt = False
+        """More came in than was asked for."""
 
     # For the transport above.
 
     @property
     def is_usable(self) -> bool:
         """Nothing has come in and nobody has gone since the last answer."""
-        return not self._is_lost and self._http.our_state is h11.IDLE
+        return not (self._is_lost or self._is_spoilt or self._has_ended)
 
-    async def exchange(
-        self, message: h11.Request, request: HttpRequest, *, last_at: float
-    ) -> tuple[int, dict[str, str], bytes]:
-        """Write one request and wait for its answer: status, headers, body.
+    async def exchange(self, head: bytes, request: HttpRequest, *, last_at: float) -> _Answer:
+        """Write one request and wait for its answer.
 
         Raises:
             _Broken: there is no complete answer. The connection cannot be used again.
         """
         assert self._transport is not None
         loop = asyncio.get_running_loop()
-        self._response, self._body = None, bytearray()
+        self._method = request.method
         self._done = loop.create_future()
         self._answer_within_s, self._last_at = request.answer_within_s, last_at
         self._heard_at = self._clock.now()
-        http = self._http
-        written = http.send(message) or b""
-        if request.body:
-            written += http.send(h11.Data(data=request.body)) or b""
-        written += http.send(h11.EndOfMessage()) or b""
-        self._transport.write(written)
+        self._transport.write(head + request.body)
         if request.on_written is not None:
             request.on_written()
         self._timer = loop.call_later(request.answer_within_s, self._look_at_the_clock)
         try:
-            response = await self._done
+            return await self._done
         finally:
             self._timer.cancel()
             self._done = None
-        headers = {
-            name.decode("ascii", "replace"): value.decode("latin-1")
-            for name, value in response.headers
-        }
-        return response.status_code, headers, self._decoded(headers)
 
     def make_ready(self) -> bool:
         """Prepare for the next exchange; False where this was the last one."""
-        if self._is_lost or self._http.trailing_data[0]:
+        http, self._http = self._http, None
+        if not self.is_usable or (http is not None and http.trailing_data[0]):
             return False
-        try:
-            self._http.start_next_cycle()
-        except h11.LocalProtocolError:  # one side has said that it closes
-            return False
+        if http is not None:
+            try:
+                http.start_next_cycle()
+            except h11.LocalProtocolError:  # one side has said that it closes
+                return False
         return True
 
     def close(self) -> None:
         if self._transport is not None and not self._is_lost:
             self._transport.abort()
-
-    def _decoded(self, headers: dict[str, str]) -> bytes:
-        encoding = headers.get("content-encoding", "identity").strip().lower()
-        if encoding in ("identity", "") or not self._body:
-            return bytes(self._body)
-        if encoding != "gzip":
-            raise _Broken(FaultKind.PROTOCOL_ERROR, f"the answer is encoded as {encoding[:40]}")
-        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        try:
-            plain = unpacker.decompress(self._body, BODY_BYTES_MAX + 1)
-        except zlib.error as error:
-            raise _Broken(FaultKind.PROTOCOL_ERROR, f"the answer is broken gzip: {error}") from None
-        if len(plain) > BODY_BYTES_MAX:
-            raise _Broken(FaultKind.PROTOCOL_ERROR, _TOO_LONG)
-        if not unpacker.eof:
-            raise _Broken(FaultKind.PROTOCOL_ERROR, "the answer's gzip ends too early")
-        return plain
 
     # For asyncio.
 
@@ -371,23 +428,37 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """One buffer for all answers: asyncio would map and unmap 256 KiB for each."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(self._buffer[:nbytes]))
+
     def data_received(self, data: bytes) -> None:
+        """Take what came in; by itself where the loop gives bytes, as a simulated one does."""
         if self._done is None:
             # Nothing was asked: whatever this is (a 408, mostly), it answers no request of ours.
+            self._is_spoilt = True
             self.close()
+            return
+        if self._done.done():
+            self._is_spoilt = True
             return
         self._heard_at = self._clock.now()
         if self._heard_at > self._last_at:
             self._break(FaultKind.READ_TIMEOUT, "the answer was still dripping in")
             return
-        self._http.receive_data(data)
-        self._read_events()
+        answer = _whole(data) if self._http is None else None
+        if answer is not None:
+            self._done.set_result(answer)
+        else:
+            self._read_on(data)
 
     def eof_received(self) -> None:
+        self._has_ended = True
         if self._done is not None:
-            self._has_ended = True
-            self._http.receive_data(b"")
-            self._read_events()
+            self._read_on(b"")
 
     def connection_lost(self, error: Exception | None) -> None:
         self._is_lost = True
@@ -399,7 +470,15 @@ class _Connection(asyncio.Protocol):
 
     # Within.
 
-    def _read_events(self) -> None:
+    def _read_on(self, data: bytes) -> None:
+        """Read by h11, from the beginning of an answer or further."""
+        if self._http is None:
+            self._response, self._body = None, bytearray()
+            self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MAX)
+            # All that the reading of an answer depends on is the method.
+            self._http.send(h11.Request(method=self._method, target="/", headers=[("Host", "x")]))
+            self._http.send(h11.EndOfMessage())
+        self._http.receive_data(data)
         while self._done is not None and not self._done.done():
             try:
                 event = self._http.next_event()
@@ -418,7 +497,12 @@ class _Connection(asyncio.Protocol):
                     self._break(FaultKind.PROTOCOL_ERROR, _TOO_LONG)
             elif isinstance(event, h11.EndOfMessage):
                 assert self._response is not None  # h11 gives no end without a beginning
-                self._done.set_result(self._response)
+                headers = {
+                    name.decode("ascii", "replace"): value.decode("latin-1")
+                    for name, value in self._response.headers
+                }
+                status = self._response.status_code
+                self._done.set_result(_Answer(status, headers, bytes(self._body)))
             elif isinstance(event, h11.ConnectionClosed):
                 self._break(FaultKind.CONNECTION_LOST, "closed by the other end")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO, Final
 
@@ -23,6 +24,12 @@ _APPLICATION_ID: Final = 0x6F75746C  # "outl"
 
 _SELECT: Final = "SELECT seq, at, kind, data, chain_hash FROM records"
 
+
+@cache
+def _insert(rows: int) -> str:
+    return "INSERT INTO records VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * rows)
+
+
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS records (
     seq INTEGER PRIMARY KEY,
@@ -31,7 +38,6 @@ CREATE TABLE IF NOT EXISTS records (
     data BLOB NOT NULL,
     chain_hash TEXT NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS records_by_kind ON records (kind, seq);
 """
 
 
@@ -47,8 +53,8 @@ class MemoryStore:
     def records(self) -> Iterator[Record]:
         return iter(self._records)
 
-    def write(self, record: Record) -> None:
-        self._records.append(record)
+    def write(self, *records: Record) -> None:
+        self._records.extend(records)
 
     def checkpoint(self) -> None:
         """Nothing to move."""
@@ -114,12 +120,13 @@ class FileStore:
             row = self._db.execute(f"{_SELECT} ORDER BY seq DESC LIMIT 1").fetchone()
         return None if row is None else Record(*row)
 
-    def write(self, record: Record) -> None:
+    def write(self, *records: Record) -> None:
+        values: list[object] = []
+        for record in records:
+            values += record.seq, record.at, record.kind, record.data, record.chain_hash
         try:
-            self._db.execute(
-                "INSERT INTO records VALUES (?, ?, ?, ?, ?)",
-                (record.seq, record.at, record.kind, record.data, record.chain_hash),
-            )
+            # One statement, so that it is one transaction: each costs more than all of its rows.
+            self._db.execute(_insert(len(records)), values)
         except sqlite3.Error as error:
             raise JournalUnavailable(
                 f"journal {str(self._path)!r} cannot be written ({error}); free space on its disk "

@@ -27,6 +27,12 @@ def drill(
         typer.Option(help=f"One of {', '.join(BOTS)}; may be repeated. Default: all that can."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Default: the scenario's own.")] = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live", help="On real sockets and in real time: each bot takes as long as it took."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Run bots through an outage and judge them by the exchange's own truth.
@@ -46,7 +52,7 @@ def drill(
                     f"bot {name!r} needs {module}, which is not installed; "
                     "try: pip install 'outlast[demo]', or name other bots with --bot"
                 )
-    results = _run(document, names, used_seed)
+    results = _run(document, names, used_seed, live=live)
     if as_json:
         print(
             json.dumps(
@@ -64,7 +70,7 @@ def drill(
         raise typer.Exit(1)
 
 
-def _run(scenario: Scenario, names: list[str], seed: int) -> list[BotResult]:
+def _run(scenario: Scenario, names: list[str], seed: int, *, live: bool) -> list[BotResult]:
     """One bot after the other, with a progress bar where there is a terminal to draw it on."""
     columns = (
         TextColumn("{task.description:>8}"),
@@ -73,14 +79,15 @@ def _run(scenario: Scenario, names: list[str], seed: int) -> list[BotResult]:
         TimeElapsedColumn(),
     )
     shown = Console(stderr=True)
+    kind = "minutes" if live else "virtual minutes"
     with Progress(*columns, console=shown, disable=not sys.stderr.isatty()) as progress:
         tasks = {name: progress.add_task(name, total=1.0, at="waiting") for name in names}
 
         def run(name: str) -> BotResult:
             def tell(elapsed_s: float, whole_s: float) -> None:
-                at = f"{elapsed_s / 60:5.1f} of {whole_s / 60:.0f} virtual minutes"
+                at = f"{elapsed_s / 60:5.1f} of {whole_s / 60:.0f} {kind}"
                 progress.update(tasks[name], completed=elapsed_s / whole_s, at=at)
 
-            return run_bot(scenario, name, seed=seed, progress=tell)
+            return run_bot(scenario, name, seed=seed, progress=tell, live=live)
 
         return [run(name) for name in names]

@@ -144,10 +144,15 @@ def _play_many(
         TextColumn("{task.fields[said]}"),
         TimeRemainingColumn(),
     )
-    on_terminal = sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), disable=not on_terminal) as progress:
-        # Above the bar where there is one: on the same terminal both would write over each other.
-        shown = progress.console if on_terminal and sys.stdout.isatty() else Console()
+    # Lines of JSON and a bar on the same terminal would write over each other.
+    has_bar = sys.stderr.isatty() and not (as_json and sys.stdout.isatty())
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        disable=not has_bar,
+        redirect_stdout=False,  # or what is meant for a pipe would be shown above the bar instead
+    ) as progress:
+        shown = progress.console if has_bar and sys.stdout.isatty() else Console()
         task = progress.add_task("", total=len(seeds), said="")
         with contextlib.closing(play_all(seeds, scenario=scenario, workers=workers)) as results:
             for result in results:

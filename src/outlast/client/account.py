@@ -2,28 +2,39 @@
 
 What the venue answers is not simply copied. A jump to zero that no fill explains is doubted (on
 11 Oct 2025 Binance showed zero balances for 33 minutes), and a position that is older than our own
-fills is brought up to date with them. Reading what is stale or doubted raises; `.peek()` shows it.
+fills is brought up to date with them. While anything is doubted or unsure `troubled` is set, and
+`upkeep` asks the venue for its list of fills and for another report. What was believed last is in
+the journal, so that a session that starts inside a lie has something to measure it by. Reading
+what is stale or doubted raises; `.peek()` shows it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from math import inf
+from typing import Final
 
 from outlast.client.bookkeeping import Fill, OrderBookkeeper
 from outlast.client.calls import CallDesk
 from outlast.client.events import AccountDoubted, AccountRead, EventBus
 from outlast.client.instruments import Instruments
-from outlast.client.journal import Journal
+from outlast.client.journal import History, Journal
 from outlast.client.logs import logger
 from outlast.core.plausibility import Believed, Guarded, ZeroGuard
-from outlast.errors import Failure, StaleData
-from outlast.model import Balance, Position, Source
+from outlast.errors import Failure
+from outlast.model import Balance, Execution, Position, Side, Source
 from outlast.wire import Clock, VenueCodec
 
-__all__ = ["Account", "Balances", "Positions"]
+__all__ = ["Account"]
+
+WRITE_EVERY_S: Final = 15.0
+"""How long a change of what is believed may wait for its record: a crash costs no more than one
+more question, and a busy account a few hundred bytes each time."""
+_LIST_BACK_S: Final = 7 * 86_400.0
+"""How far back fills are asked for: one page at any venue. What stood longer stood unchanged."""
 
 
 class Account:
@@ -56,12 +67,26 @@ class Account:
         }
         self._balances: dict[str, Balance] = {}
         self._positions: dict[str, Position] = {}
-        self._fills: list[Fill] = []
-        self._filled_at: dict[str, float] = {}
-        """When we heard of the last fill on a symbol, as `as_of` tells it."""
         self._read_at: dict[str, float] = {}
         self._shown_at: dict[str, float] = {}
         """When what was last read was asked for: it holds for names that the venue left out too."""
+        self._believed_at: dict[tuple[str, str], float] = {}
+        """By (what, name): when the report was asked for (monotonic) that was believed last."""
+        self._unsure: dict[str, dict[str, str]] = {"balances": {}, "positions": {}}
+        """Names whose value is brought up to date with fills that may not be all of them."""
+        self._before_read: frozenset[str] = frozenset()
+        """Our orders that could fill while the positions were read last."""
+        self._asked_ms = 0
+        """The venue's time when the positions were asked for last."""
+        self._flat_since: float | None = None
+        """The venue's time of a report that was believed: what it left out was flat then."""
+        self._written: dict[str, dict[str, Decimal]] | None = None
+        """What the journal has as believed; None before the first."""
+        self._doubtful: dict[tuple[str, str], Balance | Position] = {}
+        """By (what, name): the report that is not believed."""
+        self._written_at = -inf
+        self.troubled = asyncio.Event()
+        """Set while something is doubted or unsure, so that the venue is to be asked again."""
         self._reading: dict[str, asyncio.Task[Failure | None]] = {}
         self.readable: tuple[str, ...] = ("balances",)
         """What the product has: spot has no positions."""
@@ -92,6 +117,7 @@ class Account:
         is_positions = what == "positions"
         request = self._codec.query_positions() if is_positions else self._codec.query_balances()
         asked_at, server_ms = self._clock.wall(), self._calls.server_now_ms()
+        asked = self._clock.now()
         reply = await self._calls.call(request)
         if isinstance(reply, Failure):
             return reply
@@ -107,12 +133,14 @@ class Account:
             if isinstance(rows, Failure):
                 return rows
             self._take_balances({b.currency: b for b in rows}, asked_at, server_ms)
-        self._read_at[what], self._shown_at[what] = self._clock.now(), asked_at
+        self._read_at[what], self._shown_at[what] = asked, asked_at
+        self._write_down()
         self._events.publish(AccountRead(what=what))
         return None
 
     async def stop(self) -> None:
         """Give up what is being read; what is on the wire ends by itself."""
+        self._write_down(at_once=True)
         reading = list(self._reading.values())
         for task in reading:
             task.cancel()
@@ -120,68 +148,285 @@ class Account:
 
     def _take_balances(self, read: Mapping[str, Balance], as_of: float, asked_ms: int) -> None:
         amounts = {currency: balance.total for currency, balance in read.items()}
-        for currency in self._believed("balances", amounts, asked_ms / 1000):
-            self._balances[currency] = read.get(currency) or Balance(
-                currency=currency,
-                total=Decimal(0),
-                free=Decimal(0),
-                locked=Decimal(0),
-                as_of=as_of,
-                source=Source.REST,
-            )
+
+        def told(currency: str) -> Balance:
+            return read.get(currency) or _nothing(currency, as_of, Source.REST)
+
+        for currency in self._judge("balances", amounts, asked_ms, told, {}):
+            self._balances[currency] = told(currency)
 
     def _take_positions(self, read: Mapping[str, Position], as_of: float, asked_ms: int) -> None:
         amounts = {symbol: position.qty for symbol, position in read.items()}
-        for symbol in self._believed("positions", amounts, asked_ms / 1000):
-            position = read.get(symbol) or _flat(symbol, as_of, asked_ms)
-            known = self._positions.get(symbol)
-            self._positions[symbol] = position
-            if known is not None and known.qty != position.qty:
-                self.on_position_change(symbol)
-            seen_ms = position.venue_time_ms or asked_ms
-            self._fills = [
-                fill
-                for fill in self._fills
-                if fill.symbol != symbol or fill.venue_time_ms > seen_ms
-            ]
+        dated = {
+            symbol: position.venue_time_ms / 1000
+            for symbol, position in read.items()
+            if position.venue_time_ms is not None
+        }
 
-    def _believed(self, what: str, amounts: Mapping[str, Decimal], as_of: float) -> list[str]:
+        def told(symbol: str) -> Position:
+            return read.get(symbol) or _flat(symbol, as_of, asked_ms)
+
+        for symbol in self._judge("positions", amounts, asked_ms, told, dated):
+            self._put_position(told(symbol))
+        self._asked_ms = asked_ms
+        if self._flat_since is None:
+            self._flat_since = asked_ms / 1000
+        ledger = self._orders.ledger
+        live = [*ledger.open(), *ledger.unknown()]
+        self._before_read = frozenset(order.client_order_id for order in live)
+
+    def _put_position(self, position: Position) -> None:
+        known = self._positions.get(position.symbol)
+        self._positions[position.symbol] = position
+        if known is not None and known.qty != position.qty:
+            self.on_position_change(position.symbol)
+
+    def _judge(
+        self,
+        what: str,
+        amounts: Mapping[str, Decimal],
+        asked_ms: int,
+        told: Callable[[str], Balance | Position],
+        dated: Mapping[str, float],
+    ) -> list[str]:
         """The names whose report may replace what was known; doubts are told once."""
-        guard = self._guards[what]
+        guard, unsure, now = self._guards[what], self._unsure[what], self._clock.now()
+        doubted_before = set(guard.doubted())
+        verdicts = guard.assess(amounts, as_of=asked_ms / 1000, now=now, dated_at=dated)
         believed = []
-        doubted_before = {name for name in amounts if guard.doubt(name) is not None}
-        verdicts = guard.assess(amounts, as_of=as_of, now=self._clock.now())
         for name, verdict in verdicts.items():
             if isinstance(verdict, Believed):
                 believed.append(name)
-            elif name not in doubted_before:
+                self._believe(what, name, now)
+                continue
+            unsure.pop(name, None)
+            self._doubtful[what, name] = told(name)
+            if name not in doubted_before:
                 reason = verdict.reason
                 self._log.warning("outlast.account_doubted", what=what, key=name, reason=reason)
                 self._journal.note("account.doubted", what=what, key=name, reason=reason)
                 self._events.publish(AccountDoubted(what=what, key=name, reason=reason))
+        self._note_trouble()
         return believed
+
+    def _believe(self, what: str, name: str, now: float) -> None:
+        """A report of `name` was believed; it is unsure only where it lags behind our fills."""
+        self._believed_at[what, name] = now
+        self._doubtful.pop((what, name), None)
+        self._unsure[what].pop(name, None)
+        if self._guards[what].is_ahead(name):
+            self._unsure[what][name] = "the venue's report is older than fills that we know of"
+
+    def _note_trouble(self) -> None:
+        if any(self.troubles(what) for what in self.readable):
+            self.troubled.set()
+        else:
+            self.troubled.clear()
 
     def _note_fill(self, fill: Fill) -> None:
         if "positions" not in self.readable:
             self._note_exchange(fill)
             return
-        known = self._positions.get(fill.symbol)
-        is_old = known is not None and fill.venue_time_ms <= (known.venue_time_ms or 0)
-        if not is_old:
-            self._fills.append(fill)
-            self._filled_at[fill.symbol] = self._clock.wall()
-        if not (is_old and fill.is_external):
-            at = fill.venue_time_ms / 1000
-            self._guards["positions"].flow(fill.symbol, fill.qty, at=at)
+        guard, symbol = self._guards["positions"], fill.order.symbol
+        at_ms = fill.venue_time_ms or self._calls.server_now_ms()
+        if fill.order.is_external and at_ms <= self._asked_ms:
+            return  # adopted with fills of long ago: the report had them
+        if guard.trusted(symbol) is None and self._flat_since is not None:
+            guard.trust(symbol, Decimal(0), at=self._flat_since)
+        guard.flow(symbol, fill.qty, at=at_ms / 1000)
+        if not guard.is_ahead(symbol) or symbol in guard.doubted():
+            return
+        unheard = self._may_be_unheard(fill)
+        if unheard is not None:
+            self._unsure["positions"].setdefault(symbol, unheard)
+            self._note_trouble()
+
+    def _may_be_unheard(self, fill: Fill) -> str | None:
+        """Why a position that is brought up to date with `fill` may lack, or have twice, another.
+
+        It is sure only with a fill of an order that was sent after the position was read, while
+        nothing else of ours could fill.
+        """
+        order, ledger = fill.order, self._orders.ledger
+        sent_ms = order.not_before_ms
+        is_later = sent_ms is not None and sent_ms > self._asked_ms
+        if order.is_external or not is_later or order.client_order_id in self._before_read:
+            return f"order {order.client_order_id} may have filled before the position was read"
+        for other in (*ledger.open(order.symbol), *ledger.unknown(order.symbol)):
+            if other.client_order_id != order.client_order_id:
+                return f"order {other.client_order_id} may have filled as well since it was read"
+        return None
 
     def _note_exchange(self, fill: Fill) -> None:
         """On spot a fill is two flows: it may explain why a balance is gone."""
-        instrument = self._instruments.get(fill.symbol)
+        instrument = self._instruments.get(fill.order.symbol)
         if instrument is None:
             return
-        guard, at = self._guards["balances"], fill.venue_time_ms / 1000
+        at = (fill.venue_time_ms or self._calls.server_now_ms()) / 1000
+        guard = self._guards["balances"]
         guard.flow(instrument.base, fill.qty, at=at)
         guard.flow(instrument.quote, fill.value, at=at)
+
+    # What is doubted or unsure, and what ends it.
+
+    def troubles(self, what: str) -> set[str]:
+        """The names of which the venue must be asked again before they can be handed out."""
+        return {*self._guards[what].doubted(), *self._unsure[what]}
+
+    def doubts(self) -> dict[str, str]:
+        """By name, why the venue's answer about it is not believed."""
+        return {
+            name: doubt.reason
+            for guard in self._guards.values()
+            for name in sorted(guard.doubted())
+            if (doubt := guard.doubt(name)) is not None
+        }
+
+    def lists_wanted(self) -> dict[str, int]:
+        """Symbols whose fills would settle what is in trouble, and since when (venue ms)."""
+        wanted: dict[str, float] = {}
+        oldest = self._calls.server_now_ms() / 1000 - _LIST_BACK_S
+        for what in self.readable:
+            for name in self.troubles(what):
+                trusted_at = self._guards[what].trusted_at(name)
+                since = oldest if trusted_at is None else max(oldest, trusted_at)
+                for symbol in self._symbols_of(what, name):
+                    wanted[symbol] = min(since, wanted.get(symbol, inf))
+        return {symbol: int(since * 1000) for symbol, since in wanted.items()}
+
+    def _symbols_of(self, what: str, name: str) -> set[str]:
+        """The symbols whose fills move `name`: for a balance those that we have traded."""
+        if what == "positions":
+            return {name} if self._instruments.get(name) is not None else set()
+        if "positions" in self.readable:
+            return set()  # a wallet of futures moves by profits, funding and transfers
+        traded = {order.symbol for order in self._orders.ledger}
+        found = {symbol: self._instruments.get(symbol) for symbol in traded}
+        return {s for s, i in found.items() if i is not None and name in (i.base, i.quote)}
+
+    def explain(self, lists: Mapping[str, Sequence[Execution]]) -> None:
+        """Judge what is in trouble again, by the venue's complete lists of fills by symbol."""
+        for what in self.readable:
+            for name in sorted(self.troubles(what)):
+                symbols = self._symbols_of(what, name)
+                if symbols and symbols <= set(lists):
+                    fills = [fill for symbol in symbols for fill in lists[symbol]]
+                    self._explain(what, name, fills)
+        self._note_trouble()
+        self._write_down()
+
+    def _explain(self, what: str, name: str, fills: Sequence[Execution]) -> None:
+        guard = self._guards[what]
+        was_doubted = name in guard.doubted()
+        if not was_doubted and self._is_list_short(name):
+            return  # orders report fills that the list does not have yet
+        flows = [
+            (fill.venue_time_ms / 1000, qty)
+            for fill in fills
+            for qty in self._flows_of(what, name, fill)
+        ]
+        if not isinstance(guard.explain(name, flows), Believed):
+            return
+        if was_doubted:
+            self._take_doubtful(what, name)
+        elif not guard.is_ahead(name):
+            self._unsure[what].pop(name, None)
+
+    def _flows_of(self, what: str, name: str, fill: Execution) -> list[Decimal]:
+        signed = fill.qty if fill.side is Side.BUY else -fill.qty
+        if what == "positions":
+            return [signed]
+        instrument = self._instruments[fill.symbol]
+        flows = [signed] if instrument.base == name else []
+        flows += [-signed * fill.price] if instrument.quote == name else []
+        return [*flows, -fill.fee] if fill.fee_currency == name else flows
+
+    def _is_list_short(self, symbol: str) -> bool:
+        ledger = self._orders.ledger
+        return any(
+            sum(e.qty for e in ledger.executions(order.client_order_id)) < order.filled_qty
+            for order in ledger
+            if order.symbol == symbol and not order.is_external and order.filled_qty
+        )
+
+    def _take_doubtful(self, what: str, name: str) -> None:
+        """The report that was doubted turns out to be true."""
+        report = self._doubtful[what, name]
+        reported_at = self._read_at.get(what, self._clock.now())
+        self._believe(what, name, reported_at)
+        if isinstance(report, Balance):
+            self._balances[name] = report
+        else:
+            self._put_position(report)
+        self._log.warning("outlast.account_explained", what=what, key=name)
+        self._journal.note("account.explained", what=what, key=name)
+
+    def accept(self, name: str) -> bool:
+        """See `Session.accept_report`. False when nothing of this name is doubted."""
+        accepted = False
+        for what, guard in self._guards.items():
+            if guard.accept(name):
+                self._journal.note("account.accepted", what=what, key=name)
+                self._take_doubtful(what, name)
+                accepted = True
+        self._note_trouble()
+        self._write_down(at_once=True)
+        return accepted
+
+    # Across restarts.
+
+    def restore(self, history: History) -> None:
+        """Take up what the session before believed last: stale until the venue confirms it."""
+        believed = history.believed
+        if believed is None:
+            return
+        for balance in believed.balances:
+            currency = balance.currency
+            self._balances[currency] = replace(balance, source=Source.JOURNAL)
+            at = believed.at[f"balances {currency}"]
+            self._guards["balances"].trust(currency, balance.total, at=at)
+        guard = self._guards["positions"]
+        for position in believed.positions:
+            symbol = position.symbol
+            self._positions[symbol] = replace(position, source=Source.JOURNAL)
+            at = believed.at[f"positions {symbol}"]
+            is_dated = position.qty != 0 and position.venue_time_ms is not None
+            guard.trust(symbol, position.qty, at=at, is_dated=is_dated)
+            for fill in history.executions:
+                if fill.symbol == symbol and fill.venue_time_ms / 1000 > at:
+                    signed = fill.qty if fill.side is Side.BUY else -fill.qty
+                    guard.flow(symbol, signed, at=fill.venue_time_ms / 1000)
+        self._flat_since = believed.flat_since
+        self._written = self._to_write()
+
+    def _to_write(self) -> dict[str, dict[str, Decimal]]:
+        return {
+            "balances": {c: b.total for c, b in self._balances.items() if b.total},
+            "positions": {s: p.qty for s, p in self._positions.items() if p.qty},
+        }
+
+    def _write_down(self, *, at_once: bool = False) -> None:
+        """Note in the journal what is believed, when it has changed and not too often."""
+        now = self._clock.now()
+        if self._written_at + WRITE_EVERY_S > now and not at_once:
+            return
+        to_write = self._to_write()
+        if to_write == self._written or len(self._read_at) < len(self.readable):
+            return
+        at = {
+            f"{what} {name}": self._guards[what].trusted_at(name)
+            for what, names in to_write.items()
+            for name in names
+        }
+        written = self._journal.note_now(
+            "account.believed",
+            balances=[self._balances[name] for name in to_write["balances"]],
+            positions=[self._positions[name] for name in to_write["positions"]],
+            at=at,
+            flat_since=self._asked_ms / 1000 if "positions" in self.readable else None,
+        )
+        if written is not None:
+            self._written, self._written_at = to_write, now
 
     # What is believed.
 
@@ -196,35 +441,27 @@ class Account:
         known = self._positions.get(symbol)
         if known is None:
             known = _flat(symbol, self._shown_at.get("positions", 0.0), 0)
-        later = [fill.qty for fill in self._fills if fill.symbol == symbol]
-        if later:
-            known = replace(known, as_of=self._filled_at[symbol], source=Source.DERIVED)
-        moved = sum(later, Decimal(0))
+        guard = self._guards["positions"]
+        if guard.is_ahead(symbol):
+            qty = guard.held(symbol)
+            assert qty is not None
+            # As old as the report below it: of what else happened since then nothing is known.
+            known = replace(known, qty=qty, source=Source.DERIVED)
         reason = self._stale("positions", symbol)
-        return replace(
-            known, qty=known.qty + moved, is_stale=reason is not None, reason=reason or ""
-        )
+        return known if reason is None else replace(known, is_stale=True, reason=reason)
 
     def balance(self, currency: str) -> Balance:
         """The last believed balance, marked as `position` marks."""
-        known = self._balances.get(currency) or Balance(
-            currency=currency,
-            total=Decimal(0),
-            free=Decimal(0),
-            locked=Decimal(0),
-            as_of=self._shown_at.get("balances", 0.0),
-            source=Source.DERIVED,
-        )
+        known = self._balances.get(currency)
+        if known is None:
+            known = _nothing(currency, self._shown_at.get("balances", 0.0), Source.DERIVED)
         reason = self._stale("balances", currency)
-        return replace(known, is_stale=reason is not None, reason=reason or "")
+        return known if reason is None else replace(known, is_stale=True, reason=reason)
 
     def doubted(self) -> str | None:
         """The first of the venue's answers that is not believed; None when all of them are."""
-        for what, guard in self._guards.items():
-            for name in self.known(what):
-                doubt = guard.doubt(name)
-                if doubt is not None:
-                    return f"{name}: {doubt.reason}"
+        for name, reason in self.doubts().items() if self.troubled.is_set() else ():
+            return f"{name}: {reason}"
         return None
 
     def age_s(self, what: str) -> float | None:
@@ -239,64 +476,19 @@ class Account:
         return sorted(s for s in self._positions if self.position(s).qty != 0)
 
     def _stale(self, what: str, name: str) -> str | None:
-        age_s = self.age_s(what)
-        if age_s is None:
+        read_at = self._read_at.get(what)
+        if read_at is None:
             return "it has not been read yet"
         doubt = self._guards[what].doubt(name)
         if doubt is not None:
             return doubt.reason
+        unsure = self._unsure[what].get(name)
+        if unsure is not None:
+            return f"{unsure}, and it is being read again"
+        age_s = self._clock.now() - self._believed_at.get((what, name), read_at)
         if age_s > self._age_max_s:
             return f"it was last read {age_s:.0f} s ago"
         return None
-
-
-class Balances(Mapping[str, Balance]):
-    """Balances by currency. Reading a stale one raises; `peek` never does."""
-
-    def __init__(self, account: Account, venue: str) -> None:
-        self._account = account
-        self._venue = venue
-
-    def peek(self, currency: str) -> Balance:
-        return self._account.balance(currency)
-
-    def __getitem__(self, currency: str) -> Balance:
-        """Raises StaleData when the balance may no longer be true; `.peek` gives it anyway."""
-        balance = self.peek(currency)
-        if balance.is_stale:
-            raise _stale_error("balance", currency, balance.reason, self._account, self._venue)
-        return balance
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._account.known("balances"))
-
-    def __len__(self) -> int:
-        return len(self._account.known("balances"))
-
-
-class Positions(Mapping[str, Position]):
-    """Positions by symbol; a symbol without one gives quantity 0. Iterates over the open ones."""
-
-    def __init__(self, account: Account, instruments: Instruments, venue: str) -> None:
-        self._account = account
-        self._instruments = instruments
-        self._venue = venue
-
-    def peek(self, symbol: str) -> Position:
-        return self._account.position(self._instruments[symbol].symbol)
-
-    def __getitem__(self, symbol: str) -> Position:
-        """Raises StaleData when the position may no longer be true; `.peek` gives it anyway."""
-        position = self.peek(symbol)
-        if position.is_stale:
-            raise _stale_error("position", symbol, position.reason, self._account, self._venue)
-        return position
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._account.known("positions"))
-
-    def __len__(self) -> int:
-        return len(self._account.known("positions"))
 
 
 def _flat(symbol: str, as_of: float, venue_time_ms: int) -> Position:
@@ -312,11 +504,8 @@ def _flat(symbol: str, as_of: float, venue_time_ms: int) -> Position:
     )
 
 
-def _stale_error(noun: str, name: str, reason: str, account: Account, venue: str) -> StaleData:
-    age_s = account.age_s(f"{noun}s")
-    return StaleData(
-        f"the {noun} of {name} at {venue} may not be true: {reason}; "
-        f"{noun}s.peek({name!r}) gives what was last believed, with its age",
-        age_s=age_s,
-        venue=venue,
+def _nothing(currency: str, as_of: float, source: Source) -> Balance:
+    zero = Decimal(0)
+    return Balance(
+        currency=currency, total=zero, free=zero, locked=zero, as_of=as_of, source=source
     )

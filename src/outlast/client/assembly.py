@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from outlast.backends.http import HttpxTransport
+from outlast.backends.http import HttpxTransport, goes_by_proxy
+from outlast.backends.http1 import Http1Transport
 from outlast.backends.journal import FileStore, MemoryStore
 from outlast.client.account import Account
 from outlast.client.admission import Admission
@@ -20,6 +21,7 @@ from outlast.client.instruments import Instruments
 from outlast.client.journal import Journal
 from outlast.client.lookups import Lookups
 from outlast.client.orders import OrderDesk
+from outlast.client.recovery import Held, RecoveryDesk
 from outlast.client.settings import Settings
 from outlast.client.settling import Settler, Spawn
 from outlast.client.upkeep import Upkeep
@@ -55,6 +57,7 @@ class Rooms:
     transport: HttpTransport
     server_clock: ServerClock
     guard: Guard
+    recovery: RecoveryDesk
     admission: Admission
     calls: CallDesk
     instruments: Instruments
@@ -72,16 +75,21 @@ def furnish(
     events: EventBus,
     *,
     spawn: Spawn,
-    hold: Callable[[str], str | None],
+    hold: Callable[[str], Held | None],
 ) -> Rooms:
     """Open the journal and build the rooms. Nothing is sent yet.
 
     Raises:
-        ConfigurationError: the journal cannot be used; the message names the remedy.
+        ConfigurationError: the journal cannot be used, or the proxy that the environment names;
+            the message names the remedy.
     """
     codec, clock, settings = wiring.codec, wiring.clock, wiring.settings
     venue = codec.VENUE
     rng = random.Random(settings.seed)  # noqa: S311 - for jitter and ids, no secret comes from it
+    transport = wiring.transport
+    if transport is None:
+        by_proxy = goes_by_proxy(wiring.base_url)
+        transport = HttpxTransport(clock) if by_proxy else Http1Transport(clock)
     store = _store(wiring.journal)
     try:
         journal = Journal(
@@ -90,7 +98,6 @@ def furnish(
     except BaseException:
         store.close()
         raise
-    transport = wiring.transport if wiring.transport is not None else HttpxTransport(clock)
     server_clock = ServerClock(ServerClockSettings(resync_every_s=settings.clock_resync_s))
     limits = codec.limits(settings.tier)
     guard = Guard(
@@ -122,6 +129,9 @@ def furnish(
         settings=settings,
         rng=rng,
     )
+    recovery = RecoveryDesk(
+        settings.recovery, guard, clock=clock, journal=journal, events=events, venue=venue
+    )
     instruments = Instruments(codec, calls)
     book = OrderBookkeeper(venue=venue, clock=clock, journal=journal, events=events)
     lookups = Lookups(codec, calls, book, instruments)
@@ -148,6 +158,7 @@ def furnish(
         refusals=RefusalCircuit(),
         new_id=journal.ids.next,
         hold=hold,
+        recovery=recovery,
     )
     account = Account(
         codec,
@@ -159,6 +170,7 @@ def furnish(
         events=events,
         age_max_s=settings.account_age_max_s,
     )
+    account.restore(journal.history)
     exits = Exits(
         codec,
         calls,
@@ -184,6 +196,7 @@ def furnish(
         calls,
         guard,
         book,
+        desk,
         lookups,
         account,
         instruments,
@@ -199,6 +212,7 @@ def furnish(
         transport=transport,
         server_clock=server_clock,
         guard=guard,
+        recovery=recovery,
         admission=admission,
         calls=calls,
         instruments=instruments,

@@ -6,16 +6,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
-
-import msgspec
 
 from outlast.client.events import EventBus, ExecutionBooked, OrderChanged
 from outlast.client.journal import History, Journal
 from outlast.client.logs import logger
 from outlast.core.orders import Change, OrderEvent, OrderLedger
 from outlast.errors import JournalUnavailable
-from outlast.model import Execution, Order, OrderReport, OrderRequest, Side
+from outlast.model import Execution, Order, OrderReport, OrderRequest, OrderStatus, Side
 from outlast.wire import Clock
 
 __all__ = ["Fill", "OrderBookkeeper"]
@@ -25,12 +22,13 @@ __all__ = ["Fill", "OrderBookkeeper"]
 class Fill:
     """What one of our orders did to a position: signed quantity, and when by the venue's time."""
 
-    symbol: str
+    order: Order
+    """As it is with this fill."""
     qty: Decimal
     value: Decimal
     """What it took of the quote currency (negative) or gave, as well as the average price tells."""
-    venue_time_ms: int
-    is_external: bool = False
+    venue_time_ms: int | None
+    """At or after the fill: where an order's report tells of it, when the order changed last."""
 
 
 class OrderBookkeeper:
@@ -46,6 +44,8 @@ class OrderBookkeeper:
         self._events = events
         self._log = logger(venue=venue)
         self._waiters: dict[str, asyncio.Event] = {}
+        self.is_closed = False
+        """True once the session ends: nobody changes an order any more."""
 
     def restore(self, history: History) -> list[Order]:
         """Put back what the journal tells; returns the orders whose outcome it does not know."""
@@ -56,7 +56,9 @@ class OrderBookkeeper:
             self.ledger.book(execution, at=at)
         return [order for order in self.ledger if not order.status.is_final]
 
-    def intend(self, client_order_id: str, request: OrderRequest) -> tuple[Order, str | None]:
+    def intend(
+        self, client_order_id: str, request: OrderRequest, *, not_before_ms: int | None = None
+    ) -> tuple[Order, str | None]:
         """Write a new intent down, before anything of it is sent; returns it and its evidence id.
 
         A reducing order goes on without a journal that cannot be written (the disk is full): the
@@ -66,12 +68,13 @@ class OrderBookkeeper:
             JournalUnavailable: the intent adds risk and could not be written.
             ValueError: the id was used before.
         """
-        order = self.ledger.create(client_order_id, request, at=self._clock.wall())
-        fields = {"order": msgspec.to_builtins(order)}
+        order = self.ledger.create(
+            client_order_id, request, at=self._clock.wall(), not_before_ms=not_before_ms
+        )
         if request.reduce_only:
-            return order, self._journal.note("order.intent", **fields)
+            return order, self._journal.note_now("order.intent", order=order)
         try:
-            return order, self._journal.append("order.intent", fields)
+            return order, self._journal.append("order.intent", {"order": order})
         except JournalUnavailable:
             self.ledger.forget(client_order_id)
             raise
@@ -100,9 +103,11 @@ class OrderBookkeeper:
         if change is None:
             return False
         if change.executions:
-            self._note_fill(change, gained=change.after.filled_qty - change.before.filled_qty)
+            gained = change.after.filled_qty - change.before.filled_qty
+            at_ms = execution.venue_time_ms if gained == execution.qty else None
+            self._note_fill(change, gained=gained, at_ms=at_ms)
             client_order_id = change.after.client_order_id
-            self._journal.note("execution", execution=msgspec.to_builtins(execution))
+            self._journal.note("execution", execution=execution)
             self._events.publish(
                 ExecutionBooked(execution=execution, client_order_id=client_order_id)
             )
@@ -112,11 +117,17 @@ class OrderBookkeeper:
     def ask_cancel(self, client_order_id: str, *, asked: bool) -> None:
         self.ledger.ask_cancel(client_order_id, asked)
 
+    def close(self) -> None:
+        """Let nobody wait for changes that will not come."""
+        self.is_closed = True
+        for event in self._waiters.values():
+            event.set()
+
     async def changed(self, client_order_id: str, *, until: float) -> bool:
         """Wait until the order changes, at most until `until` (monotonic). True when it did."""
         event = self._waiters.setdefault(client_order_id, asyncio.Event())
         left_s = until - self._clock.now()
-        if left_s <= 0:
+        if left_s <= 0 or self.is_closed:
             return False
         try:
             async with asyncio.timeout(left_s):
@@ -125,19 +136,20 @@ class OrderBookkeeper:
             return False
         return True
 
-    def _note_fill(self, change: Change, *, gained: Decimal) -> None:
+    def _note_fill(self, change: Change, *, gained: Decimal, at_ms: int | None = None) -> None:
         order = change.after
         if gained > 0:
             signed = gained if order.side is Side.BUY else -gained
-            at_ms = order.venue_time_ms or 0
             value = -signed * (order.avg_price or order.price or 0)
-            self.on_fill(Fill(order.symbol, signed, value, at_ms, order.is_external))
+            self.on_fill(Fill(order, signed, value, at_ms or order.venue_time_ms))
 
     def _tell(self, change: Change, *, because: str) -> Order:
-        order = change.after
-        if order == replace(change.before, as_of=order.as_of, source=order.source):
+        order, before = change.after, change.before
+        if not _is_news(before, order):
             return order  # confirmed, and nothing new: no news for anybody
-        self._write(order, because=because)
+        if because != OrderEvent.SENT.value or before.status is not OrderStatus.INITIALIZED:
+            # That it may have left is what its intent says: it is not written again.
+            self._write(order, because=because)
         self.on_change(order, change.before)
         if change.contradicts:
             self._log.error(
@@ -155,5 +167,13 @@ class OrderBookkeeper:
         return order
 
     def _write(self, order: Order, *, because: str) -> None:
-        fields: dict[str, Any] = msgspec.to_builtins(order)
-        self._journal.note("order.changed", order=fields, because=because)
+        self._journal.note("order.changed", order=order, because=because)
+        if order.status.is_final:
+            self._journal.flush()  # a verdict is written before anybody hears it
+
+
+def _is_news(before: Order, after: Order) -> bool:
+    """True when more is different than when and from where it was heard."""
+    if after.status is not before.status:
+        return True
+    return after != replace(before, as_of=after.as_of, source=after.source)

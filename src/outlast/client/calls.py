@@ -52,6 +52,14 @@ _FAST_S: Final = 1.0
 """What fails within this cost the venue next to nothing; its retry may be paid by headroom."""
 
 
+class _HeldBack(Exception):
+    """A ban has begun before the request could be written."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.describe())
+        self.failure = failure
+
+
 class _NoLongerWanted(Exception):
     """The wait before a retry ended with the outcome known by another path."""
 
@@ -80,6 +88,26 @@ class _Leave:
     """Of the attempt within its call, from 1."""
     paid_by: str | None = None
     """What a retry was paid by: `budget`, or `headroom` in the venue's limits."""
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """One attempt on the wire."""
+
+    request: WireRequest
+    leave: _Leave
+    turn: Granted
+    answer: asyncio.Future[WireReply | Failure | None]
+    """What its caller waits for. Done before the attempt ends where the caller has left, or its
+    deadline has come (None)."""
+    on_late: Late | None
+    """Hears the answer then."""
+    task: asyncio.Task[None] | None = None
+    """None once it has landed."""
+
+    def give_up(self) -> None:
+        if not self.answer.done():
+            self.answer.set_result(None)
 
 
 class _Retries:
@@ -148,7 +176,7 @@ class CallDesk:
         self._budget = RetryBudget.of(RETRIES)
         self._safety_budget = RetryBudget.of(SAFETY_RETRIES)
         self._nonces = NonceDesk(transport, clock=clock, journal=journal)
-        self._in_flight: set[asyncio.Task[WireReply | Failure]] = set()
+        self._in_flight: set[asyncio.Task[None]] = set()
         self._lag = LoopWatch(clock, guard.own)
 
     async def call(
@@ -264,9 +292,15 @@ class CallDesk:
         return replace(failure, budget_spent=True, retry_after_s=max(known, default=None))
 
     def _has_headroom(self, request: WireRequest, failure: Failure) -> bool:
-        """A retry of what the venue certainly did not do may be paid by limits left unused."""
+        """A retry of what the venue certainly did not do may be paid by limits left unused.
+
+        Not while a plane of the venue is being left alone: what passes then, for safety's sake, is
+        paced by its own budget. Unused limits are many where everything else is held.
+        """
         undone = failure.outcome is not Outcome.UNKNOWN and failure.remedy is Remedy.RETRY
-        return undone and self._admission.has_headroom(request.costs)
+        if not undone or (request.lane is Lane.SAFETY and self._guard.is_outage):
+            return False
+        return self._admission.has_headroom(request.costs)
 
     async def _attempt(
         self,
@@ -281,7 +315,7 @@ class CallDesk:
         now = self._clock.now()
         if now >= deadline:
             return local_failure("deadline_passed", "the deadline passed before it could leave")
-        held = self._guard.held(request, now)
+        held = self._guard.shut(request, now)
         if held is not None:
             return held
         turn = await self._admission.enter(request, deadline, replaces=replaces)
@@ -297,14 +331,16 @@ class CallDesk:
         if retries is not None:
             paid_by = retries.paid_by
             retries.left()
-        sending = self._launch(request, _Leave(now, deadline, permit, number, paid_by), turn)
+        leave = _Leave(now, deadline, permit, number, paid_by)
+        flight = self._launch(request, leave, turn, on_late)
+        left_s = max(0.0, deadline - self._clock.now())
+        patience = asyncio.get_running_loop().call_later(left_s, flight.give_up)
         try:
-            await asyncio.wait({sending}, timeout=max(0.0, deadline - self._clock.now()))
+            answer = await flight.answer
         finally:
-            if not sending.done() and on_late is not None:
-                sending.add_done_callback(lambda done: on_late(request, done.result()))
-        if sending.done():
-            return sending.result()
+            patience.cancel()
+        if answer is not None:
+            return answer
         return Failure(
             layer=Layer.LOCAL,
             kind="deadline_passed_in_flight",
@@ -314,20 +350,23 @@ class CallDesk:
             message="the deadline passed before the venue had answered",
         )
 
-    async def probe(self, request: WireRequest) -> bool:
-        """Send one cheap read past the breaker, to see whether its plane answers again."""
+    async def probe(self, request: WireRequest) -> bool | None:
+        """Send one cheap read past the breaker, to see whether its plane answers again.
+
+        None when it did not leave: a ban or our own limits held it back.
+        """
         now = self._clock.now()
         if self._guard.held(request, now) is not None:
-            return False
+            return None
         deadline = now + request.answer_within_s
         turn = await self._admission.enter(request, deadline)
         if isinstance(turn, Failure):
-            return False
+            return None
         if self._guard.held_probe(request, self._clock.now()) is not None:
             self._admission.leave(turn)
-            return False
-        sending = self._launch(request, _Leave(now, deadline, permit=None), turn)
-        return isinstance(await asyncio.shield(sending), WireReply)
+            return None
+        flight = self._launch(request, _Leave(now, deadline, permit=None), turn)
+        return isinstance(await flight.answer, WireReply)
 
     @property
     def in_flight(self) -> int:
@@ -335,32 +374,60 @@ class CallDesk:
         return len(self._in_flight)
 
     def _launch(
-        self, request: WireRequest, leave: _Leave, turn: Granted
-    ) -> asyncio.Task[WireReply | Failure]:
+        self, request: WireRequest, leave: _Leave, turn: Granted, on_late: Late | None = None
+    ) -> _Flight:
         """Send in a task of its own, which nobody cancels: whoever cannot wait leaves it alone."""
-        sending = asyncio.get_running_loop().create_task(
-            self._send(request, leave), name=f"outlast {request.name}"
-        )
-        self._in_flight.add(sending)
+        loop = asyncio.get_running_loop()
+        flight = _Flight(request, leave, turn, loop.create_future(), on_late)
+        flight.task = loop.create_task(self._fly(flight), name=f"outlast {request.name}")
+        flight.task.add_done_callback(lambda task: self._crashed(flight, task))
+        self._in_flight.add(flight.task)
         self._lag.begin()
+        return flight
 
-        def ended(task: asyncio.Task[WireReply | Failure]) -> None:
-            # Here and not in the task: one that is cancelled before its first step runs nothing.
-            self._in_flight.discard(task)
-            self._lag.end()
-            self._admission.leave(turn)
-            if task.cancelled() or task.exception() is not None:
-                self._guard.never_sent(request, leave.permit)
+    async def _fly(self, flight: _Flight) -> None:
+        result = await self._send(flight.request, flight.leave)
+        self._land(flight)
+        if not flight.answer.done():
+            flight.answer.set_result(result)
+        elif flight.on_late is not None:
+            flight.on_late(flight.request, result)
 
-        sending.add_done_callback(ended)
-        return sending
+    def _land(self, flight: _Flight) -> None:
+        """Give back what it held; its caller may then go on in the same turn of the loop."""
+        assert flight.task is not None
+        self._in_flight.discard(flight.task)
+        flight.task = None
+        self._lag.end()
+        self._admission.leave(flight.turn)
+
+    def _crashed(self, flight: _Flight, task: asyncio.Task[None]) -> None:
+        """It ended otherwise than by landing: by a mistake of ours, or with the loop."""
+        if flight.task is None:
+            return
+        # Here and not in the task: one that is cancelled before its first step runs nothing.
+        self._land(flight)
+        self._guard.never_sent(flight.request, flight.leave.permit)
+        if flight.answer.done():
+            return
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            flight.answer.cancel()
+        else:
+            flight.answer.set_exception(error)
 
     async def _send(self, request: WireRequest, leave: _Leave) -> WireReply | Failure:
         """Sign, send, classify, feed. Runs to its end, whatever becomes of the caller."""
-        timestamp_ms = self.server_now_ms()
+        timestamp_ms: int | None = None
+        bans_begun = self._guard.bans_begun
 
         def seal(nonce: int | None) -> HttpRequest:
             nonlocal timestamp_ms
+            if self._guard.bans_begun != bans_begun:
+                # It has waited for its nonce, and the answer to one before it was a ban.
+                held = self._guard.held(request, self._clock.now())
+                if held is not None:
+                    raise _HeldBack(held)
             timestamp_ms = self.server_now_ms()
             return self._codec.sign(
                 request,
@@ -374,12 +441,19 @@ class CallDesk:
 
         nonce: int | None = None
         if request.auth is Auth.SIGNED and self._codec.TRAITS.uses_nonce:
-            answer, nonce = await self._nonces.send(seal, lane=request.lane)
+            try:
+                answer, nonce = await self._nonces.send(seal, lane=request.lane)
+            except _HeldBack as back:
+                self._guard.never_sent(request, leave.permit)
+                return back.failure
         else:
             answer = await self._transport.send(seal(None))
         self._lag.look()
         if isinstance(answer, TransportFault):
-            failure: Failure | None = self._codec.classify_fault(request, answer)
+            fault = self._codec.classify_fault(request, answer)
+            if fault.outcome is not Outcome.NOT_SENT:
+                fault = replace(fault, silent_s=answer.received_at - answer.sent_at)
+            failure: Failure | None = fault
         else:
             failure = self._codec.classify(request, answer)
             self._admission.observe(self._codec.read_usage(answer.headers))
@@ -437,6 +511,10 @@ class CallDesk:
     def server_now_ms(self) -> int:
         """The venue's time now, as far as we have measured it."""
         return self._server_clock.server_ms(self._clock.wall() * 1000)
+
+    def server_earliest_ms(self) -> int | None:
+        """An instant of the venue's clock that has surely passed; None while it is in doubt."""
+        return self._server_clock.earliest_ms(self._clock.now(), self._clock.wall() * 1000)
 
     def server_ms_at(self, wall_s: float) -> int:
         """The venue's time at an instant of our wall clock (seconds since the epoch)."""

@@ -48,7 +48,10 @@ def connect(
             anywhere else; the session closes it.
         endpoints: replaces base URLs, e.g. by those that `outlast mock` prints; the environment
             variable OUTLAST_<VENUE>_ENDPOINTS does the same.
-        http: your own `httpx.AsyncClient`, which stays yours to close, or any `HttpTransport`.
+        http: your own `httpx.AsyncClient`, which stays yours to close, or any `HttpTransport`. Left
+            out, the session makes connections of its own, HTTP/1.1 by h11; by httpx only where the
+            environment names a proxy for the venue (HTTPS_PROXY and the like). Tests that mock
+            httpx (respx) pass an `httpx.AsyncClient()`.
         clock: for tests and simulation.
         shared: state shared by a fleet; this version has none, so it must be None.
 

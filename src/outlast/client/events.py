@@ -25,6 +25,7 @@ __all__ = [
     "EventsSkipped",
     "ExecutionBooked",
     "OrderChanged",
+    "RecoveryChanged",
     "TradingStateChanged",
 ]
 
@@ -74,6 +75,14 @@ class AccountDoubted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryChanged:
+    stage: str
+    """`shut`, `cooling`, `stepping`, or `free` when new risk is no longer held by an outage."""
+    reason: str
+    """Of an outage that has begun; empty otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradingStateChanged:
     symbol: str
     state: TradingState
@@ -94,6 +103,7 @@ Event = (
     | BanBegan
     | AccountRead
     | AccountDoubted
+    | RecoveryChanged
     | TradingStateChanged
     | EventsSkipped
 )
@@ -105,6 +115,7 @@ class _Reader:
         self._events_max = events_max
         self._skipped = 0
         self._ready = asyncio.Event()
+        self._is_over = False
 
     def put(self, event: Event) -> None:
         if len(self._events) >= self._events_max:
@@ -113,13 +124,20 @@ class _Reader:
         self._events.append(event)
         self._ready.set()
 
-    async def get(self) -> Event:
+    def end(self) -> None:
+        self._is_over = True
+        self._ready.set()
+
+    async def get(self) -> Event | None:
+        """The next event; None when there will be none any more."""
         await self._ready.wait()
         if self._skipped:
             count, self._skipped = self._skipped, 0
             return EventsSkipped(count=count)
-        event = self._events.popleft()
         if not self._events:
+            return None
+        event = self._events.popleft()
+        if not (self._events or self._is_over):
             self._ready.clear()
         return event
 
@@ -130,18 +148,29 @@ class EventBus:
         self._readers: weakref.WeakValueDictionary[int, _Reader] = weakref.WeakValueDictionary()
         """In the order in which they came. Each lives as long as its iterator."""
         self._numbers = count()
+        self._is_over = False
 
     def publish(self, event: Event) -> None:
+        if not self._readers:
+            return
         for reader in self._readers.values():
             reader.put(event)
 
+    def close(self) -> None:
+        """Nothing will happen any more: each reader ends after what it has not read yet."""
+        self._is_over = True
+        for reader in self._readers.values():
+            reader.end()
+
     def read(self) -> AsyncGenerator[Event, None]:
-        """Every event from now on, until the reader stops."""
+        """Every event from now on, until the reader stops or the session has ended."""
         reader = _Reader(self._events_max)
+        if self._is_over:
+            reader.end()
         self._readers[next(self._numbers)] = reader
         return _iterate(reader)
 
 
 async def _iterate(reader: _Reader) -> AsyncGenerator[Event, None]:
-    while True:
-        yield await reader.get()
+    while (event := await reader.get()) is not None:
+        yield event

@@ -6,7 +6,8 @@ import asyncio
 import random
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
-from typing import Any
+from math import inf
+from typing import Any, Final
 
 from outlast.client.account import Account
 from outlast.client.bookkeeping import OrderBookkeeper
@@ -31,6 +32,9 @@ from outlast.model import Execution, Instrument, Order, OrderRequest, Side
 from outlast.wire import Clock, VenueCodec
 
 __all__ = ["CloseReport", "ExitAttempt", "Exits"]
+
+REPORT_S: Final = 0.05
+"""So much before the deadline of the whole a try ends, so that its outcome is in the report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,21 +113,23 @@ class Exits:
     async def close(
         self, symbol: str, *, max_slippage: Decimal | None, deadline_s: float | None
     ) -> CloseReport:
-        """See `Session.close_position`. Two callers for one symbol follow one after the other."""
+        """See `Session.close_position`. Two callers for one symbol follow one after the other.
+
+        At the deadline it reports, whatever is under way: what is on the wire ends by itself, and
+        an order among it is settled in the background.
+        """
         instrument = self._instruments[symbol]
-        async with self._locks.setdefault(instrument.symbol, asyncio.Lock()):
-            plan = ExitPlan(
-                instrument,
-                self._settings,
-                self._rng,
-                began_at=self._clock.now(),
-                limit_allowed=max_slippage is not None,
-            )
-            self._plans[instrument.symbol] = plan
-            try:
-                return await self._run(plan, instrument, max_slippage, deadline_s)
-            finally:
-                del self._plans[instrument.symbol]
+        report = CloseReport(symbol=instrument.symbol, began_at=self._clock.wall())
+        until = inf if deadline_s is None else self._clock.now() + deadline_s
+        try:
+            async with asyncio.timeout(deadline_s) as limit:
+                async with self._locks.setdefault(instrument.symbol, asyncio.Lock()):
+                    await self._run(instrument, report, max_slippage, until)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        self._finish(report)
+        return report
 
     def door_opened(self) -> None:
         """An order of the product was accepted: every exit that waits tries soon."""
@@ -132,21 +138,44 @@ class Exits:
 
     async def _run(
         self,
+        instrument: Instrument,
+        report: CloseReport,
+        max_slippage: Decimal | None,
+        until: float,
+    ) -> None:
+        self._log.warning("outlast.exit_began", symbol=instrument.symbol)
+        plan = self._plans[instrument.symbol] = ExitPlan(
+            instrument,
+            self._settings,
+            self._rng,
+            began_at=self._clock.now(),
+            limit_allowed=max_slippage is not None,
+        )
+        try:
+            await self._follow(plan, instrument, report, max_slippage, until)
+        finally:
+            del self._plans[instrument.symbol]
+        if report.first_accepted_at is not None:
+            # The answers to orders do not carry the fills; a report without them is only shorter.
+            since_ms = self._calls.server_ms_at(report.began_at) - CLOCKS_DIFFER_MS
+            await self._lookups.executions(instrument, since_ms=since_ms)
+
+    async def _follow(
+        self,
         plan: ExitPlan,
         instrument: Instrument,
+        report: CloseReport,
         max_slippage: Decimal | None,
-        deadline_s: float | None,
-    ) -> CloseReport:
-        report = CloseReport(symbol=instrument.symbol, began_at=self._clock.wall())
-        self._log.warning("outlast.exit_began", symbol=instrument.symbol)
-        until = float("inf") if deadline_s is None else self._clock.now() + deadline_s
+        until: float,
+    ) -> None:
+        """Do what the plan says, until it is flat or `until` (monotonic)."""
         while self._clock.now() < until:
             self._tell(plan, instrument.symbol)
             action = plan.next_action(self._clock.now())
             match action:
                 case ExitDone():
                     report.is_flat, report.flat_at = True, self._clock.wall()
-                    break
+                    return
                 case ReadState():
                     await self._read_state(plan, instrument, report)
                 case CancelFirst():
@@ -157,8 +186,6 @@ class Exits:
                     await self._clock.sleep(max(0.0, min(left_s, 1.0)))
                 case SendExit():
                     await self._send(plan, instrument, action, report, max_slippage, until)
-        await self._finish(report, instrument)
-        return report
 
     async def _read_state(
         self, plan: ExitPlan, instrument: Instrument, report: CloseReport
@@ -206,7 +233,7 @@ class Exits:
         """Orders that we hold for open and that the venue no longer lists: ask what became."""
         for order in self._orders.ledger.open(instrument.symbol):
             if order.client_order_id not in shown:
-                await self._lookups.order(order, instrument)
+                await self._desk.look_for(order, instrument)
 
     async def _cancel(self, plan: ExitPlan, client_order_ids: tuple[str, ...]) -> None:
         for client_order_id in client_order_ids:
@@ -237,7 +264,10 @@ class Exits:
                 return
             request = replace(request, price=price)
         at = self._clock.wall()
-        left_s = max(0.0, min(EXIT_TRY.deadline_s, until - self._clock.now()))
+        left_s = min(EXIT_TRY.deadline_s, until - REPORT_S - self._clock.now())
+        if left_s <= 0:
+            await self._clock.sleep(REPORT_S)
+            return
         done = await self._desk.send(request, instrument, deadline_s=left_s, policy=EXIT_TRY)
         now, failure, order = self._clock.now(), done.failure, done.order
         report.attempts.append(
@@ -283,12 +313,8 @@ class Exits:
         tick = instrument.tick_size
         return (best[0].price * share / tick).to_integral_value(towards) * tick
 
-    async def _finish(self, report: CloseReport, instrument: Instrument) -> None:
-        if report.first_accepted_at is not None:
-            # The answers to orders do not carry the fills; a report without them is only shorter.
-            since_ms = self._calls.server_ms_at(report.began_at) - CLOCKS_DIFFER_MS
-            await self._lookups.executions(instrument, since_ms=since_ms)
-        report.qty_left = self._account.position(instrument.symbol).qty
+    def _finish(self, report: CloseReport) -> None:
+        report.qty_left = self._account.position(report.symbol).qty
         for attempt in report.attempts:
             report.executions.extend(self._orders.ledger.executions(attempt.client_order_id))
         facts: dict[str, Any] = {

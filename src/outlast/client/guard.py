@@ -121,16 +121,39 @@ class Guard:
         self.breakers = {
             plane: Breaker(ORDERS if plane is Plane.TRADING else READS, rng) for plane in Plane
         }
+        self.bans_begun = 0
+        """How many there were: for who has passed `permit` and is not on the wire yet."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when a breaker has changed or a ban has begun."""
+        self.on_result: Callable[[bool], None] | None = None
+        """Hears of each call that says something of the venue's health whether it failed."""
+        self.hold_risk: Callable[[], Failure | None] = lambda: None
+        """Says why an order that adds risk may not leave, whatever breakers and bans allow."""
         self.own = OwnHealth()
         """The domain "self"."""
         # Together, since looking up an enum is what a call would pay for most.
         self._fed = {plane: (breaker, UsualLatency()) for plane, breaker in self.breakers.items()}
+        self._is_down = False
+        """Whether any breaker is not closed: else nobody wants to hear that the venue is there."""
         self._undialled = 0
         """Dials in a row that the host did not take; what its planes were charged for them."""
         self._ip_counters = frozenset(c.name for c in counters if c.scope is Scope.IP)
         self._symbol_counters = frozenset(c.name for c in counters if c.per_symbol)
+        self._resume_bans()
 
     # Before a call.
+
+    def shut(self, request: WireRequest, now: float) -> Failure | None:
+        """Why `request` need not even wait for its turn; None when it may. Takes nothing.
+
+        What is turned away is asked for here first: in its turn it would have spent limits that
+        others need, for nothing.
+        """
+        if (held := self.held(request, now)) is not None:
+            return held
+        if request.lane is not Lane.SAFETY and self.is_left_alone(request.plane):
+            return self._left_alone(request.plane, now)
+        return None
 
     def held(self, request: WireRequest, now: float) -> Failure | None:
         """Why `request` must not leave now because of a ban; None when it may. Takes nothing."""
@@ -143,17 +166,13 @@ class Guard:
         held = self.held(request, now)
         if held is not None:
             return held
+        if request.lane is Lane.TRADE and (risk_held := self.hold_risk()) is not None:
+            return risk_held
         safety = request.lane is Lane.SAFETY
         breaker = self.breakers[request.plane]
         permit = breaker.admit(now, safety=safety)
         if permit is None:
-            retry_at = breaker.retry_at(now)
-            return local_failure(
-                "breaker_open",
-                f"{request.plane.value} is being left alone after repeated failures",
-                remedy=Remedy.RETRY,
-                retry_after_s=None if retry_at is None else max(0.0, retry_at - now),
-            )
+            return self._left_alone(request.plane, now)
         if not (safety or self.own.admit(now)):
             breaker.record(permit, Result.NEUTRAL, now)
             free_at = self.own.retry_at()
@@ -175,6 +194,26 @@ class Guard:
             self._bans.admit_all(self._scopes(request), now)
         return held
 
+    def is_left_alone(self, plane: Plane) -> bool:
+        """True while only SAFETY and probes are sent to a plane."""
+        state = self.breakers[plane].state
+        return state is BreakerState.OPEN or state is BreakerState.PROBING
+
+    @property
+    def is_outage(self) -> bool:
+        """True while any plane is being left alone. Trading that is not tried has no breaker of its
+        own to say so: new risk is held when the account cannot be read."""
+        return self._is_down and any(self.is_left_alone(plane) for plane in self.breakers)
+
+    def _left_alone(self, plane: Plane, now: float) -> Failure:
+        retry_at = self.breakers[plane].retry_at(now)
+        return local_failure(
+            "breaker_open",
+            f"{plane.value} is being left alone after repeated failures",
+            remedy=Remedy.RETRY,
+            retry_after_s=None if retry_at is None else max(0.0, retry_at - now),
+        )
+
     # After it.
 
     def feed(
@@ -194,16 +233,24 @@ class Guard:
         breaker, usual = self._fed[plane]
         before = breaker.state
         if permit is not None:
+            speaks = permit.era == breaker.era and not permit.safety
             breaker.record(permit, self._result(failure, sent_at), now)
             if failure is None and usual.is_slow(now - sent_at):
-                if not permit.safety and not self.own.was_stalled(since=sent_at):
+                if speaks and not self.own.was_stalled(since=sent_at):
                     breaker.add_evidence(SLOW_CALL, now)
             elif failure is not None:
                 self.probe_wanted.set()
+        if self.on_result is not None:
+            result = self._result(failure, sent_at)
+            if result is not Result.NEUTRAL:
+                self.on_result(result is Result.FAILED)
         if breaker.measured_state is not BreakerState.CLOSED:
             self.probe_wanted.set()
         if failure is not None or self._undialled or self.own.is_troubled:
             self._feed_down(plane, failure, now)
+        if self._is_down and (failure is None or failure.layer is Layer.BUSINESS):
+            for other in self.breakers.values():
+                other.door_answered(now)
         if failure is not None and failure.remedy is Remedy.WAIT_BAN:
             self._ban(request, failure, now)
         elif not self._bans.is_clear:
@@ -221,6 +268,9 @@ class Guard:
     def announce(self, plane: Plane, *, moved_by: Permit | None = None) -> None:
         """Tell journal, log and listeners that a breaker has changed; by a probe without permit."""
         breaker = self.breakers[plane]
+        self._is_down = any(
+            each.measured_state is not BreakerState.CLOSED for each in self.breakers.values()
+        )
         now = self._clock.now()
         retry_at = breaker.retry_at(now)
         wall = None if retry_at is None else self._clock.wall() + retry_at - now
@@ -235,6 +285,7 @@ class Guard:
             moved_by=None if moved_by is None else moved_by.era,
         )
         self._events.publish(BreakerChanged(plane=plane, state=state, retry_at=wall))
+        self.on_change()
 
     # Evidence that is no call of ours. Each is told once per event, not once per poll.
 
@@ -396,6 +447,18 @@ class Guard:
                 is_waf = failure.http_status == _FORBIDDEN
                 return ("ip",), FIREWALL_BLOCK if is_waf else BINANCE_IP_BAN
 
+    def _resume_bans(self) -> None:
+        """What the sessions before were told binds this one, from its first request on."""
+        now, wall = self._clock.now(), self._clock.wall()
+        for scope, ban in self._journal.history.bans.items():
+            left_s = ban.left_s(now=now, wall=wall)
+            if left_s > 0:
+                self._bans.ban(scope, until=now + left_s, now=now, reason=ban.reason)
+                self._log.warning("outlast.ban_resumed", scope=scope, until=wall + left_s)
+                self._journal.note(
+                    "ban.resumed", scope=scope, until=wall + left_s, reason=ban.reason
+                )
+
     def _begin_bans(
         self,
         scopes: Sequence[str],
@@ -404,14 +467,26 @@ class Guard:
         default: DefaultBan,
         now: float,
     ) -> None:
+        self.bans_begun += 1
         reason = failure.describe()
         facts = failure_facts(failure)
         for scope in scopes:
             ends_at = self._bans.ban(scope, until=until, now=now, reason=reason, default=default)
             wall = self._clock.wall() + ends_at - now
             self._log.error("outlast.ban_began", scope=scope, until=wall, reason=reason)
-            self._journal.note("ban.began", scope=scope, until=wall, failure=facts)
+            # At once: it has to outlive this process, however soon that dies.
+            self._journal.note_now(
+                "ban.began",
+                scope=scope,
+                until=wall,
+                for_s=ends_at - now,
+                at=now,
+                reason=reason,
+                failure=facts,
+            )
+            self._journal.tidying_wanted.set()
             self._events.publish(BanBegan(scope=scope, until=wall, failure=failure))
+        self.on_change()
 
     # Inside.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from outlast.client.bookkeeping import OrderBookkeeper
@@ -15,7 +16,11 @@ __all__ = ["CLOCKS_DIFFER_MS", "Lookups"]
 
 CLOCKS_DIFFER_MS: Final = 60_000
 """An order of the same id that is older than our intent by more than this is another one; and this
-far back we look for fills. Clocks that are compared here differ by less."""
+far back we look for fills. Clocks of one venue differ by less."""
+
+UNMEASURED_MS: Final = 86_400_000
+"""So much further back we look where the venue's time of the intent was not measured: our own clock
+of then may have been set since. A day is more than a wrong time zone."""
 
 PAGE_WITHIN_S: Final = 30.0
 """For one page of a history. At Kraken's lowest tier each costs 12 s of the counter's decay."""
@@ -40,16 +45,23 @@ class Lookups:
         Where the venue lists those that have ended apart, they are asked for second: an order that
         ends between the two questions is in the second answer.
         """
-        since_ms = self._calls.server_ms_at(order.created_at) - CLOCKS_DIFFER_MS
+        since_ms = self.since_ms(order)
         request = self._query(order, instrument)
-        absent = await self._ask(request, instrument, since_ms)
+        absent = await self._ask(request, instrument, order)
         if absent is True and order.venue_order_id is None:
             closed = self._codec.query_closed_order(
                 instrument, order.client_order_id, since_ms=since_ms
             )
             if closed is not None:
-                return await self._ask(closed, instrument, since_ms)
+                return await self._ask(closed, instrument, order)
         return absent
+
+    def since_ms(self, order: Order) -> int:
+        """The venue's time from which on its history can tell of `order`."""
+        if order.not_before_ms is not None:
+            return order.not_before_ms - CLOCKS_DIFFER_MS
+        guessed_ms = self._calls.server_ms_at(order.created_at)
+        return min(guessed_ms, self._calls.server_now_ms()) - UNMEASURED_MS
 
     def has_headroom(self, order: Order, instrument: Instrument) -> bool:
         """True while the limits would be left in part unused if nobody asked for `order`."""
@@ -66,7 +78,7 @@ class Lookups:
         )
 
     async def _ask(
-        self, request: WireRequest, instrument: Instrument, since_ms: int
+        self, request: WireRequest, instrument: Instrument, order: Order
     ) -> bool | Failure:
         reply = await self._calls.call(request)
         report: OrderReport | Failure
@@ -76,8 +88,8 @@ class Lookups:
             report = self._codec.read_order(request, reply, instrument)
         if isinstance(report, Failure):
             return True if report.kind == "order_not_found" else report
-        if report.created_ms is not None and report.created_ms < since_ms:
-            return True  # an older namesake
+        if _is_older_namesake(report, order):
+            return True
         self._orders.report(report)
         return False
 
@@ -110,21 +122,49 @@ class Lookups:
         A fill of an order that we cannot name may be a fill of an unknown one, so the venue is
         asked whose it is.
         """
+        async for page in self._pages(instrument, since_ms):
+            if isinstance(page, Failure):
+                return page
+            for execution in page:
+                failure = await self._book(execution, instrument)
+                if failure is not None:
+                    return failure
+        return None
+
+    async def listed(self, instrument: Instrument, *, since_ms: int) -> list[Execution] | Failure:
+        """As `executions`, and give the complete list.
+
+        A fill whose order the venue does not show is in the list all the same: it moved the
+        account, whoever sent the order.
+        """
+        listed: list[Execution] = []
+        async for page in self._pages(instrument, since_ms):
+            if isinstance(page, Failure):
+                return page
+            listed += page
+            for execution in page:
+                await self._book(execution, instrument)
+        return list({(e.venue_order_id, e.execution_id): e for e in listed}.values())
+
+    async def _pages(
+        self, instrument: Instrument, since_ms: int
+    ) -> AsyncGenerator[Sequence[Execution] | Failure, None]:
+        """The fills of one instrument, page by page; it ends with the first failure.
+
+        Pages may overlap.
+        """
         page: WireRequest | None = self._codec.query_executions(instrument, since_ms=since_ms)
         while page is not None:
             deadline = self._calls.now() + PAGE_WITHIN_S
             reply = await self._calls.call(page, deadline=deadline)
             if isinstance(reply, Failure):
-                return reply
+                yield reply
+                return
             executions = self._codec.read_executions(page, reply, self._instruments.by_venue_symbol)
+            yield executions
             if isinstance(executions, Failure):
-                return executions
-            for execution in executions:
-                failure = await self._book(execution, instrument)
-                if failure is not None:
-                    return failure
+                return
             page = self._codec.next_page(page, reply, now_ms=self._calls.server_now_ms())
-        return None
 
     async def _book(self, execution: Execution, instrument: Instrument) -> Failure | None:
         if self._orders.book(execution):
@@ -145,3 +185,14 @@ class Lookups:
             return report
         self._orders.report(report)
         return None
+
+
+def _is_older_namesake(report: OrderReport, order: Order) -> bool:
+    """True when the venue's own clock shows that it is another order of the same id.
+
+    Where the venue's time of our intent was not measured it is taken for ours: to adopt a namesake
+    is loud and soon mended, to call a live order absent doubles it.
+    """
+    if report.created_ms is None or order.not_before_ms is None:
+        return False
+    return report.created_ms < order.not_before_ms - CLOCKS_DIFFER_MS

@@ -87,7 +87,7 @@ class NonceDesk:
         nonce = self._source.next(round(self._clock.wall() * 1e9))
         if self._source.reserved != self._reserved:
             self._reserved = self._source.reserved
-            self._journal.note("nonce.reserved", floor=self._reserved)
+            self._journal.note_now("nonce.reserved", floor=self._reserved)
         return nonce
 
     async def _turn(self, lane: Lane) -> None:

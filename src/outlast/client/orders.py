@@ -12,6 +12,7 @@ from outlast.client.calls import CallDesk
 from outlast.client.instruments import Instruments
 from outlast.client.lookups import Lookups
 from outlast.client.raising import order_error
+from outlast.client.recovery import Held, RecoveryDesk
 from outlast.client.settings import Settings
 from outlast.client.settling import Settler
 from outlast.core.order_checks import find_problem
@@ -23,6 +24,7 @@ from outlast.errors import (
     InvalidOrder,
     Layer,
     Outcome,
+    OutcomeUnknown,
     OutlastError,
     RefusedTooOften,
     TradingHalted,
@@ -87,7 +89,8 @@ class OrderDesk:
         settings: Settings,
         refusals: RefusalCircuit,
         new_id: Callable[[], str],
-        hold: Callable[[str], str | None],
+        hold: Callable[[str], Held | None],
+        recovery: RecoveryDesk,
     ) -> None:
         """`hold(symbol)` says why new risk on a symbol is held now; None when it is not."""
         self._codec = codec
@@ -101,19 +104,30 @@ class OrderDesk:
         self._refusals = refusals
         self._new_id = new_id
         self._hold = hold
+        self._recovery = recovery
 
     async def submit(self, request: OrderRequest, *, deadline_s: float | None = None) -> Order:
         """See `Session.submit`."""
         request, instrument = await self._checked(request)
-        if not request.reduce_only and (why := self._hold(request.symbol)) is not None:
+        adds_risk = not request.reduce_only
+        if adds_risk and (held := self._hold(request.symbol)) is not None:
+            retry_at = held.retry_at
             raise TradingHalted(
-                f"new risk on {request.symbol} is held: {why}; reduce-only orders and cancels pass",
+                f"new risk on {request.symbol} is held: {held.why}; reduce-only orders and cancels "
+                "pass",
                 venue=self._codec.VENUE,
+                retry_at=None
+                if retry_at is None
+                else self._clock.wall() + retry_at - self._clock.now(),
             )
         self._ask_refusals(request)
+        if adds_risk:
+            self._recovery.passed()
         done = await self.send(request, instrument, deadline_s=deadline_s)
         if done.failure is None:
             return done.order
+        if adds_risk:
+            self._recovery.refused(done.failure)
         raise order_error(
             done.failure,
             venue=self._codec.VENUE,
@@ -137,7 +151,9 @@ class OrderDesk:
             request, instrument, client_order_id, now_ms=self._calls.server_now_ms()
         )
         try:
-            _, evidence_id = self._orders.intend(client_order_id, request)
+            _, evidence_id = self._orders.intend(
+                client_order_id, request, not_before_ms=self._calls.server_earliest_ms()
+            )
         except ValueError as error:
             raise InvalidOrder(
                 str(error), field="client_order_id", venue=self._codec.VENUE
@@ -178,6 +194,13 @@ class OrderDesk:
         self._require(client_order_id)
         until = float("inf") if timeout_s is None else self._clock.now() + timeout_s
         if not await self._settled(client_order_id, until):
+            if self._orders.is_closed:
+                raise OutcomeUnknown(
+                    f"order {client_order_id} may be live: the session was closed before it was "
+                    "known; the next session on this journal goes on settling it",
+                    client_order_id=client_order_id,
+                    venue=self._codec.VENUE,
+                )
             raise TimeoutError(
                 f"order {client_order_id} is still unknown after {timeout_s} s; settling goes on"
             )
@@ -193,7 +216,13 @@ class OrderDesk:
             instrument, client_order_id, conditional=order.order_type.is_conditional
         )
         self._orders.ask_cancel(client_order_id, asked=True)
-        result = await self._calls.call(request)
+        try:
+            result = await self._calls.call(
+                request, on_late=lambda _, answer: self._canceled_late(request, instrument, answer)
+            )
+        except asyncio.CancelledError:
+            self._orders.ask_cancel(client_order_id, asked=False)
+            raise
         if isinstance(result, WireReply):
             report = self._codec.read_order(request, result, instrument)
             if not isinstance(report, Failure):
@@ -219,6 +248,16 @@ class OrderDesk:
             doing=f"the cancel of {_describe(order)}",
             is_cancel=True,
         )
+
+    async def look_for(self, order: Order, instrument: Instrument) -> Failure | None:
+        """Ask what became of an order that is held for open and that the venue does not list.
+
+        One that it does not find either is doubted, and settled by proof: queries lag behind.
+        """
+        absent = await self._lookups.order(order, instrument)
+        if absent is True:
+            self._doubt(order.client_order_id)
+        return absent if isinstance(absent, Failure) else None
 
     async def cancel_all(self, symbol: str | None = None) -> CancelReport:
         """See `Session.cancel_all`."""
@@ -265,7 +304,8 @@ class OrderDesk:
 
     async def _checked(self, request: OrderRequest) -> tuple[OrderRequest, Instrument]:
         instrument = await self._instruments.listed_now(request.symbol)
-        request = replace(request, symbol=instrument.symbol)
+        if request.symbol != instrument.symbol:
+            request = replace(request, symbol=instrument.symbol)
         problem = find_problem(request, instrument, reference=None)
         if problem is not None:
             raise InvalidOrder(problem.message, field=problem.field, venue=self._codec.VENUE)
@@ -310,6 +350,8 @@ class OrderDesk:
             return
 
     def _ask_refusals(self, request: OrderRequest) -> None:
+        if not self._refusals:
+            return  # nothing was refused of late
         now = self._clock.now()
         key = RefusalKey(request.symbol, shape_of(request))
         retry_at = self._refusals.admit(key, now)
@@ -347,8 +389,7 @@ class OrderDesk:
                     key = RefusalKey(instrument.symbol, shape_of(request), result.kind)
                     self._refusals.refused(key, self._clock.now())
             case Outcome.UNKNOWN:
-                unanswered = result.layer is Layer.TRANSPORT
-                self._unknown(client_order_id, reason, unanswered=unanswered)
+                self._unknown(client_order_id, reason, silent_s=result.silent_s)
         return result
 
     def _heard_late(
@@ -362,10 +403,18 @@ class OrderDesk:
         if self._is_unsettled(client_order_id):
             self._take_in(client_order_id, request, wire, instrument, answer)
 
-    def _unknown(self, client_order_id: str, reason: str, *, unanswered: bool = False) -> None:
+    def _canceled_late(
+        self, request: WireRequest, instrument: Instrument, answer: WireReply | Failure
+    ) -> None:
+        if isinstance(answer, WireReply):
+            report = self._codec.read_order(request, answer, instrument)
+            if not isinstance(report, Failure):
+                self._orders.report(report)
+
+    def _unknown(self, client_order_id: str, reason: str, *, silent_s: float | None = None) -> None:
         self._orders.apply(client_order_id, OrderEvent.SENT)
         self._orders.apply(client_order_id, OrderEvent.UNANSWERED, reason=reason)
-        self._settler.begin(client_order_id, sent_at=self._clock.now(), unanswered=unanswered)
+        self._settler.begin(client_order_id, sent_at=self._clock.now(), silent_s=silent_s)
 
     def _doubt(self, client_order_id: str) -> None:
         self._orders.apply(

@@ -23,6 +23,7 @@ from outlast.errors import (
     Refused,
     Remedy,
     Throttled,
+    TradingHalted,
     UnknownOrder,
 )
 from outlast.wire import Clock
@@ -32,6 +33,7 @@ __all__ = ["order_error", "read_error"]
 _NOT_SENT: dict[str, type[NotSent]] = {
     "banned": BannedByVenue,
     "breaker_open": BreakerOpen,
+    "recovering": TradingHalted,
     "limiter_full": LimiterFull,
     "deadline_passed": DeadlinePassed,
     "own_network_down": ConnectFailed,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Final, Self
 
-from outlast.client.account import Balances, Positions
 from outlast.client.assembly import Rooms, Wiring, furnish
 from outlast.client.bookkeeping import OrderBookkeeper
 from outlast.client.events import Event, EventBus
 from outlast.client.exits import CloseReport
+from outlast.client.holdings import Balances, Positions
 from outlast.client.logs import logger
 from outlast.client.orders import CancelReport
 from outlast.client.raising import read_error
+from outlast.client.recovery import Held
 from outlast.client.settings import Settings
 from outlast.core.breaker import BreakerState
 from outlast.core.order_checks import quantize
@@ -79,10 +80,13 @@ class ReconcileReport:
     unknown: tuple[Order, ...]
     failures: tuple[str, ...]
     """Questions that the venue did not answer: what they ask about is not reconciled."""
+    doubted: Mapping[str, str] = field(default_factory=dict)
+    """By currency or symbol, why the venue's answer about it is not believed. It is asked for
+    again and again; `Session.accept_report` ends what can end no other way."""
 
     @property
     def is_complete(self) -> bool:
-        return not self.failures and not self.unknown
+        return not self.failures and not self.unknown and not self.doubted
 
 
 class Session:
@@ -141,6 +145,8 @@ class Session:
         self._is_closing = True
         for task in [*self._background]:
             task.cancel()
+        if self._rooms is not None:
+            self._rooms.book.close()
         try:
             # When a background task fails it cancels the body, and the group tells why. Any other
             # error of the body is the caller's own and passes as it is.
@@ -163,6 +169,13 @@ class Session:
                 told_s = 0.0 if error.failure is None else error.failure.retry_after_s or 0.0
                 wait_s = max(OPEN_EVERY_S, told_s)
                 if self._clock.now() + wait_s >= until:
+                    if error.failure is not None and error.failure.kind == "banned":
+                        raise read_error(
+                            error.failure,
+                            venue=self.venue,
+                            clock=self._clock,
+                            what="the list of instruments",
+                        ) from error
                     raise
                 await self._clock.sleep(wait_s)
         rooms.admission.set_limits(limits)
@@ -191,6 +204,8 @@ class Session:
         self._spawn(rooms.upkeep.checkpoint_for_ever())
         if self._has_keys:
             self._spawn(rooms.upkeep.poll_for_ever())
+            self._spawn(rooms.recovery.return_for_ever(self._reconcile_anew))
+            self._spawn(rooms.upkeep.look_again_for_ever())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._tasks is not None
@@ -209,8 +224,9 @@ class Session:
         finally:
             if self._wiring.transport is None:
                 await rooms.transport.aclose()
-            rooms.store.close()
+            rooms.journal.close()
             self._is_closed = True
+            self._events.close()
 
     @property
     def _open(self) -> Rooms:
@@ -249,6 +265,7 @@ class Session:
         Raises:
             UnknownOrder: this session has no order of that id.
             TimeoutError: it is still unknown after `timeout_s`; settling goes on.
+            OutcomeUnknown: the session was closed before it was known.
         """
         return await self._open.desk.settle(client_order_id, timeout_s=timeout_s)
 
@@ -310,6 +327,8 @@ class Session:
         before = {order.client_order_id: order for order in rooms.book.ledger}
         failures = [await rooms.account.refresh(what) for what in rooms.account.readable]
         failures.append(await rooms.upkeep.poll_account())
+        if rooms.account.troubled.is_set():
+            failures.append(await rooms.upkeep.look_again())
         shown = await rooms.lookups.all_open_orders()
         if isinstance(shown, Failure):
             failures.append(shown)
@@ -319,7 +338,26 @@ class Session:
             external=tuple(o for o in rooms.book.ledger.open() if o.is_external),
             unknown=tuple(self.orders.unknown()),
             failures=tuple(f.describe() for f in failures if f is not None),
+            doubted=rooms.account.doubts(),
         )
+
+    async def accept_report(self, name: str) -> None:
+        """Take the venue's word for a balance or a position that is doubted.
+
+        For what no list of fills can explain: a transfer to zero, a position that the venue has
+        taken away. Compare with the venue's own pages first: in an outage they show zeros as well,
+        and new risk is taken again on the strength of this.
+
+        Args:
+            name: a currency or a symbol, as `ReconcileReport.doubted` names it.
+
+        Raises:
+            ValueError: the latest report of it is not doubted.
+        """
+        self._need_keys("accept_report")
+        if not self._open.account.accept(name):
+            doubted = ", ".join(self._open.account.doubts()) or "nothing"
+            raise ValueError(f"{name!r} is not doubted at {self.venue}; doubted is: {doubted}")
 
     # What may be done.
 
@@ -383,7 +421,15 @@ class Session:
             "chores": len(self._background),
         }
 
-    def _why_held(self, symbol: str) -> str | None:
+    async def _reconcile_anew(self) -> bool:
+        """Compare everything; True when all was asked for from now on, answered and believed."""
+        account, began = self._open.account, self._clock.now()
+        report = await self.reconcile()
+        passed_s = self._clock.now() - began
+        ages = [account.age_s(what) for what in account.readable]
+        return report.is_complete and all(age is not None and age <= passed_s for age in ages)
+
+    def _why_held(self, symbol: str) -> Held | None:
         rooms = self._open
         unknown = [
             order.client_order_id
@@ -391,14 +437,17 @@ class Session:
             if order.status is OrderStatus.UNKNOWN
         ]
         if unknown:
-            return f"order {unknown[0]} may be live and is being settled"
-        breaker = rooms.guard.breakers[Plane.TRADING]
+            return Held(f"order {unknown[0]} may be live and is being settled")
+        now, breaker = self._clock.now(), rooms.guard.breakers[Plane.TRADING]
         if breaker.state in (BreakerState.OPEN, BreakerState.PROBING):
-            return "trading is being left alone after repeated failures"
+            retry_at = breaker.retry_at(now)
+            return Held("trading is being left alone after repeated failures", retry_at)
         doubt = rooms.account.doubted()
         if doubt is not None:
-            return f"what the venue says of the account is not believed ({doubt})"
-        return None
+            return Held(f"what the venue says of the account is not believed ({doubt})")
+        if rooms.guard.banned_until() is not None:
+            return None  # the ban itself says so, and until when
+        return rooms.recovery.held()
 
     def _need_keys(self, doing: str) -> None:
         if not self._has_keys:

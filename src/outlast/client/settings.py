@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from outlast.core.exits import ExitSettings
 from outlast.core.limiter import SlotSettings
+from outlast.core.recovery import RecoverySettings
 from outlast.core.settle import SettleSettings
 
 __all__ = ["Settings"]
@@ -30,6 +31,9 @@ class Settings:
 
     settle: SettleSettings = field(default_factory=SettleSettings)
     exit: ExitSettings = field(default_factory=ExitSettings)
+
+    recovery: RecoverySettings = field(default_factory=RecoverySettings)
+    """How orders that add risk come back after an outage."""
 
     slots: SlotSettings = field(default_factory=SlotSettings)
     """How many requests may be under way at a time, by what they are for."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from outlast.client.bookkeeping import OrderBookkeeper
 from outlast.client.calls import CallDesk
 from outlast.client.instruments import Instruments
-from outlast.client.lookups import CLOCKS_DIFFER_MS, Lookups
+from outlast.client.lookups import Lookups
 from outlast.client.settings import Settings
 from outlast.core.orders import OrderEvent
 from outlast.core.settle import AbsenceProof, Lookup
@@ -48,26 +48,32 @@ class Settler:
         self._settings = settings
         self._spawn = spawn
         self._fence_id = fence_id
-        self._running: set[str] = set()
+        self._running: dict[str, AbsenceProof] = {}
 
-    def begin(self, client_order_id: str, *, sent_at: float, unanswered: bool = False) -> None:
+    def begin(self, client_order_id: str, *, sent_at: float, silent_s: float | None = None) -> None:
         """Settle in the background; `sent_at` (monotonic) is the last attempt's instant.
 
-        `unanswered`: the venue said nothing at all, not even that it does not know.
+        `silent_s`: how long the venue said nothing at all to it, not even that it does not know.
+        None: it said something. What is learned of an order that is being settled counts too.
         """
-        if client_order_id not in self._running:
-            self._running.add(client_order_id)
-            self._spawn(self._settle(client_order_id, sent_at, unanswered))
+        proof = self._running.get(client_order_id)
+        is_new = proof is None
+        if proof is None:
+            proof = self._running[client_order_id] = AbsenceProof(
+                self._settings.settle,
+                sent_at=sent_at,
+                valid_for_s=self._settings.valid_for_s,
+                needs_fence=True,
+            )
+        if silent_s is not None:
+            if silent_s >= self._settings.settle.engine_gives_up_s:
+                proof.stuck(now=sent_at)
+            else:
+                proof.trouble(now=sent_at)
+        if is_new:
+            self._spawn(self._settle(client_order_id, proof))
 
-    async def _settle(self, client_order_id: str, sent_at: float, unanswered: bool) -> None:
-        proof = AbsenceProof(
-            self._settings.settle,
-            sent_at=sent_at,
-            valid_for_s=self._settings.valid_for_s,
-            needs_fence=True,
-        )
-        if unanswered:
-            proof.trouble(now=sent_at)
+    async def _settle(self, client_order_id: str, proof: AbsenceProof) -> None:
         try:
             while (order := self._orders.ledger.get(client_order_id)) is not None:
                 if order.status not in _UNSETTLED:
@@ -84,7 +90,7 @@ class Settler:
                 if self._clock.now() >= step.at:
                     await self._take(proof, step.lookup, order)
         finally:
-            self._running.discard(client_order_id)
+            self._running.pop(client_order_id, None)
 
     async def _take(self, proof: AbsenceProof, lookup: Lookup, order: Order) -> None:
         asked_at = self._clock.now()
@@ -109,8 +115,7 @@ class Settler:
                 return shown if isinstance(shown, Failure) else order.client_order_id not in shown
             case Lookup.EXECUTIONS:
                 failure = await self._lookups.executions(
-                    instrument,
-                    since_ms=self._calls.server_ms_at(order.created_at) - CLOCKS_DIFFER_MS,
+                    instrument, since_ms=self._lookups.since_ms(order)
                 )
                 if failure is not None:
                     return failure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from typing import Final
 
@@ -13,13 +14,25 @@ from outlast.client.guard import Guard
 from outlast.client.instruments import Instruments
 from outlast.client.journal import Journal
 from outlast.client.lookups import CLOCKS_DIFFER_MS, Lookups
+from outlast.client.orders import OrderDesk
 from outlast.client.settings import Settings
+from outlast.core.breaker import BreakerState
 from outlast.core.server_time import ServerClock
 from outlast.errors import Failure
-from outlast.model import Order, Plane
+from outlast.model import Execution, Order, Plane
 from outlast.wire import Clock, VenueCodec, WireRequest
 
 __all__ = ["Upkeep"]
+
+LOOK_AGAIN_FIRST_S: Final = 1.0
+"""A report that was older than our fills is newer by then."""
+LOOK_AGAIN_MOST_S: Final = 15.0
+"""A lie of half an hour costs 120 looks; at USD-M one takes 10 to 15 of 2,400 weight a minute."""
+
+_FRONT_DOOR: Final = Plane.MARKET_DATA
+"""Its probe is the cheapest public read there is."""
+_SPARED_MAX: Final = 5
+"""Probes of a plane that the front door's speak for before it asks for itself."""
 
 _JITTER: Final = 0.2
 """A fleet that was started by one command must not poll in one instant for ever."""
@@ -32,6 +45,7 @@ class Upkeep:
         calls: CallDesk,
         guard: Guard,
         orders: OrderBookkeeper,
+        desk: OrderDesk,
         lookups: Lookups,
         account: Account,
         instruments: Instruments,
@@ -46,6 +60,7 @@ class Upkeep:
         self._calls = calls
         self._guard = guard
         self._orders = orders
+        self._desk = desk
         self._lookups = lookups
         self._account = account
         self._instruments = instruments
@@ -54,11 +69,55 @@ class Upkeep:
         self._journal = journal
         self._settings = settings
         self._rng = rng
+        self._spared: dict[Plane, int] = {}
 
     async def poll_for_ever(self) -> None:
         while True:
             await self._pause(self._settings.account_poll_s)
             await self.poll_account()
+
+    async def look_again_for_ever(self) -> None:
+        """Ask again soon while something of the account is doubted or unsure, ever less often."""
+        while True:
+            await self._account.troubled.wait()
+            pause_s = LOOK_AGAIN_FIRST_S
+            while self._account.troubled.is_set():
+                await self.look_again()
+                await self._pause(pause_s)
+                pause_s = min(2 * pause_s, LOOK_AGAIN_MOST_S)
+
+    async def look_again(self) -> Failure | None:
+        """Ask once for what would settle the doubts about the account; the first failure.
+
+        A doubt asks for the list of fills first: the report is there, and wants explaining. What is
+        only unsure is settled by another report most of the time, and by the list otherwise.
+        """
+        account = self._account
+        lists: dict[str, list[Execution]] = {}
+        failure = await self._list_fills(lists) if account.doubts() else None
+        for what in account.readable:
+            if failure is None and account.troubles(what):
+                failure = await account.refresh(what)
+        if failure is None and account.troubled.is_set():
+            failure = await self._list_fills(lists)
+        return failure
+
+    async def _list_fills(self, lists: dict[str, list[Execution]]) -> Failure | None:
+        """Ask for the fills that are wanted and not in `lists` yet; let them explain what they can.
+
+        `lists` keeps what was listed: a newer report is judged by it without asking twice.
+        """
+        for symbol, since_ms in sorted(self._account.lists_wanted().items()):
+            if symbol in lists:
+                continue
+            listed = await self._lookups.listed(
+                self._instruments[symbol], since_ms=since_ms - CLOCKS_DIFFER_MS
+            )
+            if isinstance(listed, Failure):
+                return listed
+            lists[symbol] = listed
+        self._account.explain(lists)
+        return None
 
     async def poll_account(self) -> Failure | None:
         """Read balances, positions and what may have changed about orders; the first failure."""
@@ -84,7 +143,9 @@ class Upkeep:
             for order in held:
                 is_apart = order.order_type.is_conditional and self._codec.CONDITIONAL_APART
                 if is_apart == conditional and order.client_order_id not in shown:
-                    await self._lookups.order(order, self._instruments[symbol])
+                    failure = await self._desk.look_for(order, self._instruments[symbol])
+                    if failure is not None:
+                        return failure
         return None
 
     def _short_of_fills(self) -> set[str]:
@@ -98,12 +159,10 @@ class Upkeep:
         return sum(execution.qty for execution in booked) < order.filled_qty
 
     async def _read_fills(self, symbol: str) -> Failure | None:
-        oldest_s = min(
-            order.created_at
-            for order in self._orders.ledger
-            if order.symbol == symbol and self._is_short(order)
-        )
-        since_ms = self._calls.server_ms_at(oldest_s) - CLOCKS_DIFFER_MS
+        short = [o for o in self._orders.ledger if o.symbol == symbol and self._is_short(o)]
+        if not short:
+            return None  # another task has asked in the meantime
+        since_ms = min(self._lookups.since_ms(order) for order in short)
         return await self._lookups.executions(self._instruments[symbol], since_ms=since_ms)
 
     async def keep_time_for_ever(self) -> None:
@@ -136,10 +195,24 @@ class Upkeep:
     async def _probe(self, plane: Plane) -> None:
         breaker = self._guard.breakers[plane]
         before = breaker.state
-        answered = await self._calls.probe(self._probe_of(plane))
+        answered: bool | None = None
+        if not self._is_spared(plane):
+            answered = await self._calls.probe(self._probe_of(plane))
+        elif breaker.state is BreakerState.PROBING:
+            answered = False  # what stays behind a closed door waits longer each time
         breaker.probe_result(answered, self._clock.now())
         if breaker.state is not before:
             self._guard.announce(plane)
+
+    def _is_spared(self, plane: Plane) -> bool:
+        """Behind a door that does not open nobody answers either: its probes speak for all planes.
+
+        Not for ever: a front door may be down by itself, so now and then each plane asks.
+        """
+        is_behind = plane is not _FRONT_DOOR and self._guard.is_left_alone(_FRONT_DOOR)
+        spared = self._spared.get(plane, 0)
+        self._spared[plane] = spared + 1 if is_behind and spared < _SPARED_MAX else 0
+        return self._spared[plane] > 0
 
     def _probe_of(self, plane: Plane) -> WireRequest:
         """A private read speaks for the account; the front door alone would not."""
@@ -151,8 +224,14 @@ class Upkeep:
 
     async def checkpoint_for_ever(self) -> None:
         while True:
-            await self._pause(self._settings.checkpoint_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.checkpoint_s * self._jitter()):
+                    await self._journal.tidying_wanted.wait()
+            self._journal.tidying_wanted.clear()
             await asyncio.to_thread(self._journal.checkpoint)
 
     async def _pause(self, seconds: float) -> None:
-        await self._clock.sleep(seconds * self._rng.uniform(1 - _JITTER, 1 + _JITTER))
+        await self._clock.sleep(seconds * self._jitter())
+
+    def _jitter(self) -> float:
+        return self._rng.uniform(1 - _JITTER, 1 + _JITTER)

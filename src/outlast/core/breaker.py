@@ -9,8 +9,8 @@
 
 A breaker that counts failures turns a partial failure into a total one: at 60 % random failures
 five in a row come every few seconds. This one asks which of two worlds explains the results better,
-"down" (95 % of calls fail) or "partial" (50 % do), and opens only when "down" is a thousand times
-likelier (a CUSUM test: Page, "Continuous Inspection Schemes", Biometrika 1954). In a partial
+"down" (95 % of calls fail) or "partial" (50 % do), and opens only when "down" is a hundred thousand
+times likelier (a CUSUM test: Page, "Continuous Inspection Schemes", Biometrika 1954). In a partial
 failure retries help, so the calls go on.
 """
 
@@ -92,8 +92,10 @@ class BreakerSettings:
     """ln(0.95 / 0.5): what one failure adds to the case for "down"."""
     success_weight: float = 2.303
     """ln(0.5 / 0.05): what one success takes from it; the sum never goes below 0."""
-    open_at: float = 6.9
-    """ln(1000), or 11 failures in a row."""
+    open_at: float = 11.5
+    """ln(100,000), or 18 failures in a row. Where 60 % of all calls fail, a plane gives a false
+    alarm once in some thousand of them; at ln(1000) it was once in a few hundred, and each holds
+    new risk for minutes. The probes of `probe_anyway_at` keep the detection fast."""
     canary_reopen_at: float = 1.2
     """2 failures in a row: a venue just back from the dead has little credit."""
     ramp_reopen_at: float = 3.2
@@ -108,6 +110,11 @@ class BreakerSettings:
     """Of the wait before its jitter (× 0.75 to 1.25, cap or not). Half of it is what the recovery
     costs on average: at 3 s and weight 1 a probe takes under 1 % of Binance futures' 2400 a minute.
     """
+    open_share: float = 1 / 60
+    """While nothing of the venue answers, the wait may grow to this share of the outage so far:
+    what the bot loses by asking less often stays below 2 %. After 5 minutes that is 5 s."""
+    open_s_longest: float = 120.0
+    """Of that growth. Two days of maintenance cost under 2,000 probes."""
     probe_timeout_s: float = 2.0
     """The probe's own timeout. One that never reports is given up after twice this."""
     probe_speaks_for_calls: bool = True
@@ -116,6 +123,11 @@ class BreakerSettings:
     venue that sheds orders goes on answering reads."""
     probe_every_s: float = 0.5
     """Between two such probes outside OPEN."""
+    probe_silence_s: float = 1.0
+    """A closed breaker in doubt asks for a probe only after so long without a call: those of a busy
+    bot tell as much, and in a partial failure probes would be load on top."""
+    probe_anyway_at: float = 6.1
+    """With so much evidence, 10 failures in a row, it asks at once: to be sure either way."""
     suspicious_after: int = 3
     """So many failures in a row make a closed breaker ask for probes."""
 
@@ -158,18 +170,22 @@ _POSITIVE: Final = (
     "forget_after_s",
     "open_s",
     "open_s_max",
+    "open_share",
+    "open_s_longest",
     "probe_timeout_s",
     "probe_every_s",
+    "probe_silence_s",
+    "probe_anyway_at",
     "suspicious_after",
     "ramp_step_s",
     "close_after",
     "permit_expiry_s",
 )
 
-READS: Final = BreakerSettings(canary_reopen_at=3.2, ramp_reopen_at=6.9)
+READS: Final = BreakerSettings(canary_reopen_at=3.2, ramp_reopen_at=11.5)
 """For MARKET_DATA and STATUS, and for ACCOUNT where its probe is a signed read: an open front door
 does not speak for what is behind it. A read that fails costs little, so the way back is easy: else
-one false alarm in a partial failure, and there is one every few hundred calls, would last."""
+one false alarm in a partial failure would last."""
 ORDERS: Final = BreakerSettings(open_s_max=10.0, probe_speaks_for_calls=False)
 """For TRADING. Each return risks real orders, so the waits grow longer and relapse comes sooner."""
 
@@ -192,6 +208,7 @@ class Breaker:
 
     __slots__ = (
         "_cap",
+        "_dead_since",
         "_doublings",
         "_era",
         "_evidence",
@@ -224,6 +241,8 @@ class Breaker:
         self._failures = 0  # in a row
         self._last_record: float | None = None
         self._doublings = 0  # of the next wait
+        self._dead_since: float | None = None
+        """Since when, open, nothing behind the same door has answered."""
         self._retry_at = 0.0
         self._oks = 0
         self._step = 0
@@ -363,19 +382,40 @@ class Breaker:
             return None
         if self._state is BreakerState.CLOSED and self._failures < self._settings.suspicious_after:
             return None
+        is_near = self._evidence >= self._settings.probe_anyway_at
+        if self._state is BreakerState.CLOSED and self._last_record is not None and not is_near:
+            return max(self._probe_again_at, self._last_record + self._settings.probe_silence_s)
         return self._probe_again_at
 
-    def probe_result(self, ok: bool, now: float) -> None:
-        """Report the probe. Without one out nothing happens.
+    def door_answered(self, now: float) -> None:
+        """Something else at the same door has answered: a long wait ends soon.
 
-        Nor does it when the breaker has opened since: the next probe waits until this one is back,
-        so that each answer belongs to the question it was asked for.
+        It says no more than that the venue is there. Where that was known, nothing changes: a plane
+        that is down by itself keeps its own pace.
+        """
+        if self._dead_since is None:
+            return
+        silent_s, self._dead_since = now - self._dead_since, now
+        if self._state is BreakerState.OPEN and silent_s > self._settings.open_s_max:
+            soon = now + self._settings.open_s * self._rng.uniform(0.75, 1.25)
+            self._retry_at = min(self._retry_at, soon)
+
+    def probe_result(self, ok: bool | None, now: float) -> None:
+        """Report the probe; None when it never left, which says nothing about the plane.
+
+        Without a probe out nothing happens. Nor does it when the breaker has opened since: the next
+        probe waits until this one is back, so that each answer belongs to its own question.
         """
         if self._probe_sent_at is None:
             return
         self._probe_sent_at = None
         self._probe_again_at = now + self._settings.probe_every_s
-        if self._state is BreakerState.PROBING:
+        if ok is None:
+            self._probe_again_at = now + self._settings.probe_timeout_s
+            if self._state is BreakerState.PROBING:
+                self._retry_at = self._probe_again_at
+                self._change(BreakerState.OPEN, now)
+        elif self._state is BreakerState.PROBING:
             if ok:
                 self._begin_return(now)
             else:
@@ -456,7 +496,11 @@ class Breaker:
 
     def _open(self, now: float) -> None:
         settings = self._settings
-        wait_s = min(settings.open_s_max, settings.open_s * 2.0 ** min(self._doublings, 60))
+        if self._dead_since is None:
+            self._dead_since = now
+        grown_s = settings.open_share * (now - self._dead_since)
+        most_s = max(settings.open_s_max, min(settings.open_s_longest, grown_s))
+        wait_s = min(most_s, settings.open_s * 2.0 ** min(self._doublings, 60))
         # The jitter comes after the cap, so that clients at the cap do not probe in step.
         self._retry_at = now + wait_s * self._rng.uniform(0.75, 1.25)
         self._doublings += 1
@@ -466,6 +510,7 @@ class Breaker:
 
     def _begin_return(self, now: float) -> None:
         self._oks, self._cap = 0, 1
+        self._dead_since = None
         self._enter_era()
         self._change(BreakerState.CANARY, now)
 

@@ -25,7 +25,7 @@ earns a fraction, a retry costs one; 0.2 is Finagle's and Envoy's 20 %), but siz
 calls a second: 20 tokens bridge a burst of a few seconds, and because a slow bot in a *partial*
 failure has too few successes to live on, time earns as well."""
 
-SAFETY_RETRIES: Final = BudgetSettings(tokens_max=20.0, per_success=0.0, per_second=0.5)
+SAFETY_RETRIES: Final = BudgetSettings(tokens_max=20.0, per_success=0.0, per_second=0.4)
 """Of cancels and exits alone, so that failing reads cannot spend what a cancel needs. Time is its
 only income: in a total outage there are no successes, and that is when it is needed."""
 

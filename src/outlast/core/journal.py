@@ -43,11 +43,9 @@ def decode_fields(data: bytes) -> dict[str, Any]:
 
 
 def _hash(previous: str, seq: int, at: float, kind: str, data: bytes) -> str:
-    digest = hashlib.sha256()
     # Quoted, so that no byte can move from `kind` into `data`; stores keep `at` as a float.
-    digest.update(f"{previous}\n{seq}\n{float(at)!r}\n{kind!r}\n".encode())
-    digest.update(data)
-    return digest.hexdigest()
+    head = f"{previous}\n{seq}\n{float(at)!r}\n{kind!r}\n".encode()
+    return hashlib.sha256(head + data).hexdigest()
 
 
 class Chain:
@@ -59,14 +57,20 @@ class Chain:
 
     def seal(self, kind: str, fields: Mapping[str, Any], *, at: float) -> Record:
         """The next record. Nothing changes until `accept`: a write that failed leaves no hole."""
-        data = encode_fields(fields)
-        seq = self._seq + 1
-        return Record(seq, at, kind, data, _hash(self._tip, seq, at, kind, data))
+        return self.seal_all([(kind, encode_fields(fields), at)])[0]
 
-    def accept(self, record: Record) -> None:
-        """Take note that `record` was written."""
-        assert record.seq == self._seq + 1
-        self._seq, self._tip = record.seq, record.chain_hash
+    def seal_all(self, entries: Iterable[tuple[str, bytes, float]]) -> list[Record]:
+        """The next records, in this order, each from its kind, encoded fields and instant."""
+        seq, tip, records = self._seq, self._tip, []
+        for kind, data, at in entries:
+            seq, tip = seq + 1, _hash(tip, seq + 1, at, kind, data)
+            records.append(Record(seq, at, kind, data, tip))
+        return records
+
+    def accept(self, *records: Record) -> None:
+        """Take note that what was sealed last was written, all of it."""
+        assert records[0].seq == self._seq + 1
+        self._seq, self._tip = records[-1].seq, records[-1].chain_hash
 
 
 @dataclass(frozen=True, slots=True)

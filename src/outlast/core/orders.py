@@ -118,6 +118,8 @@ class OrderLedger:
         self._orders: dict[str, Order] = {}
         self._live: dict[str, Order] = {}
         """Those of them that have not ended: a few, where a day's orders are thousands."""
+        self._doubtful: dict[str, Order] = {}
+        """Those of them that may be live without our knowing: asked for with every new order."""
         self._by_venue_id: dict[str, str] = {}
         self._executions: dict[tuple[str, str], Execution] = {}
         self._executed: dict[str, dict[str, Execution]] = {}
@@ -143,15 +145,21 @@ class OrderLedger:
     def open(self, symbol: str | None = None) -> list[Order]:
         """Orders that the venue has acknowledged and that can still fill."""
         live = (_S.ACCEPTED, _S.PARTIALLY_FILLED)
-        return self._of(live, symbol)
+        return [o for o in self._live.values() if o.status in live and symbol in (None, o.symbol)]
 
     def unknown(self, symbol: str | None = None) -> list[Order]:
         """Orders that may be live without our knowing; those under way count too."""
-        doubtful = (_S.UNKNOWN, _S.SUBMITTED)
-        return self._of(doubtful, symbol)
+        return [o for o in self._doubtful.values() if symbol in (None, o.symbol)]
 
-    def create(self, client_order_id: str, request: OrderRequest, *, at: float) -> Order:
-        """Note a new intent.
+    def create(
+        self,
+        client_order_id: str,
+        request: OrderRequest,
+        *,
+        at: float,
+        not_before_ms: int | None = None,
+    ) -> Order:
+        """Note a new intent. `not_before_ms`: see `Order`.
 
         Raises:
             ValueError: the id was used before; an id names one order for ever.
@@ -173,6 +181,7 @@ class OrderLedger:
             post_only=request.post_only,
             reduce_only=request.reduce_only,
             created_at=at,
+            not_before_ms=not_before_ms,
             as_of=at,
             source=Source.DERIVED,
         )
@@ -286,17 +295,18 @@ class OrderLedger:
             Decimal(0),
         )
 
-    def _of(self, statuses: tuple[OrderStatus, ...], symbol: str | None) -> list[Order]:
-        live = self._live.values()
-        return [o for o in live if o.status in statuses and symbol in (None, o.symbol)]
-
     def _put(self, order: Order) -> None:
         """Keep the newest state of one order."""
-        self._orders[order.client_order_id] = order
-        if order.status.is_final:
-            self._live.pop(order.client_order_id, None)
+        client_order_id, status = order.client_order_id, order.status
+        self._orders[client_order_id] = order
+        if status.is_final:
+            self._live.pop(client_order_id, None)
         else:
-            self._live[order.client_order_id] = order
+            self._live[client_order_id] = order
+        if status is _S.UNKNOWN or status is _S.SUBMITTED:
+            self._doubtful[client_order_id] = order
+        else:
+            self._doubtful.pop(client_order_id, None)
 
     def _adopt(self, report: OrderReport, *, at: float) -> Order:
         order = Order(
@@ -315,6 +325,7 @@ class OrderLedger:
             filled_qty=report.filled_qty,
             avg_price=report.avg_price,
             created_at=(report.created_ms or 0) / 1000 or at,
+            not_before_ms=report.created_ms,
             as_of=at,
             venue_time_ms=report.updated_ms,
             source=report.source,

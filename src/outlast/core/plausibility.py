@@ -8,10 +8,13 @@ fee or a transfer, so a report that says so without one is doubted, however ofte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right, insort
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
+from itertools import accumulate
 from math import inf
 from typing import Final
 
@@ -39,12 +42,17 @@ class ZeroGuardSettings:
     lags, so that report and confirmation cannot come from the same stale copy."""
     balance_tolerance: Decimal = Decimal("0.02")
     """How much of a balance may be missing from the flows that explain its zero (fees)."""
+    near_s: float = 5.0
+    """A flow this near to a report that the venue did not date itself may have been in it or not.
+    Caches lag and clocks differ by less."""
 
     def __post_init__(self) -> None:
         if self.reports_min < 1:
             raise ConfigurationError(f"reports_min is {self.reports_min}; it must be at least 1")
         if not 0 <= self.over_s < inf:
             raise ConfigurationError(f"over_s is {self.over_s}; it must be finite, not negative")
+        if not 0 <= self.near_s < inf:
+            raise ConfigurationError(f"near_s is {self.near_s}; it must be finite, not negative")
         if not 0 <= self.balance_tolerance < 1:
             raise ConfigurationError(
                 f"balance_tolerance is {self.balance_tolerance}; it is a share, 0 to below 1"
@@ -70,12 +78,16 @@ class Doubted:
 Verdict = Believed | Doubted
 BELIEVED: Final = Believed()
 _FLOWS_MAX: Final = 512
+_LAG_MAX_S: Final = 60.0
 _ZERO: Final = Decimal(0)
+_UNDATED: Final[Mapping[str, float]] = {}
 
 
 @dataclass(slots=True)
 class _Doubt:
     qty: Decimal
+    dated_at: float | None
+    """When the venue says that it came to be so; None where it does not say."""
     since: float
     stood_since: float
     reports: int = 1
@@ -85,8 +97,13 @@ class _Doubt:
 @dataclass(slots=True)
 class _Entry:
     trusted: Decimal
-    flows: list[Decimal] = field(default_factory=list)
-    """Since the trusted report, in order, and not yet seen in one."""
+    at: float
+    """The venue's time of the trusted value."""
+    is_dated: bool
+    """The venue gave that time itself: what happened up to it is in the value, what came later is
+    not. Otherwise it is only about when the report was asked for."""
+    flows: list[tuple[float, Decimal]] = field(default_factory=list)
+    """(at, qty) since the trusted report, by time, and not yet seen in one."""
     unbooked: Decimal = _ZERO
     """How much of the trusted value no flow has explained. Its flows may still come ..."""
     unbooked_at: float = -inf
@@ -98,35 +115,66 @@ class ZeroGuard:
     """Judges reports of named quantities: balances by currency, or positions by symbol.
 
     A fall that the flows since the last trusted report account for is believed at once. One that
-    they do not account for is doubted until the flow turns up, or until the value has stood for
-    some time *and* something independent of it confirms it (`confirm`): the history of transfers
-    and executions, the closing order, the operator. Repetition alone never suffices. A rise is
-    always believed: to think a position too large is the safe side.
+    they do not account for is doubted until its flows turn up: one by one (`flow`), or in the
+    venue's own complete list of them (`explain`). Where there are none to turn up it takes
+    something independent (`confirm`, `accept`). Repetition alone never suffices. A rise is always
+    believed: to think a position too large is the safe side. A report that is older than the
+    trusted one, by the venue's own dates, is doubted whatever it says.
+
+    All instants `at` are those of one and the same clock, best the venue's, in seconds.
     """
 
     def __init__(self, guarded: Guarded, settings: ZeroGuardSettings = DEFAULTS) -> None:
         self._guarded = guarded
         self._settings = settings
         self._entries: dict[str, _Entry] = {}
+        self._doubted: set[str] = set()
 
-    def trust(self, name: str, qty: Decimal) -> None:
-        """Take `qty` as true without asking: the last trusted value from the journal."""
-        self._entries[name] = _Entry(qty)
+    def trust(self, name: str, qty: Decimal, *, at: float = -inf, is_dated: bool = False) -> None:
+        """Take `qty` as true without asking: the last trusted value from the journal.
+
+        `at`: the venue's time of it; `is_dated`: the venue gave that time itself.
+        """
+        self._entries[name] = _Entry(qty, at, is_dated)
+        self._doubted.discard(name)
 
     def trusted(self, name: str) -> Decimal | None:
         """The last value that was believed; None before the first."""
         entry = self._entries.get(name)
         return None if entry is None else entry.trusted
 
+    def trusted_at(self, name: str) -> float | None:
+        """The venue's time of the last value that was believed; None before the first."""
+        entry = self._entries.get(name)
+        return None if entry is None else entry.at
+
+    def is_dated(self, name: str) -> bool:
+        """True when the venue itself gave the time of the value that is trusted."""
+        entry = self._entries.get(name)
+        return entry is not None and entry.is_dated
+
+    def held(self, name: str) -> Decimal | None:
+        """The trusted value, brought up to date with the flows since; None before the first."""
+        entry = self._entries.get(name)
+        return None if entry is None else entry.trusted + _sum(entry.flows)
+
+    def is_ahead(self, name: str) -> bool:
+        """True while flows are known that no report has shown yet."""
+        entry = self._entries.get(name)
+        return entry is not None and bool(entry.flows)
+
     def doubt(self, name: str) -> Doubted | None:
         """What is doubted about the latest report of `name`; None when it was believed."""
-        entry = self._entries.get(name)
-        return None if entry is None or entry.doubt is None else self._doubted(entry)
+        return self._reason(self._entries[name]) if name in self._doubted else None
+
+    def doubted(self) -> AbstractSet[str]:
+        """The names whose latest report is not believed."""
+        return self._doubted
 
     def flow(self, name: str, qty: Decimal, *, at: float) -> None:
         """Book a fill, fee, funding payment, transfer or liquidation: `qty` is signed.
 
-        `at` and the `as_of` of reports are instants of one and the same clock, best the venue's.
+        `at` may be later than it was, and must not be earlier.
         """
         entry = self._entries.get(name)
         if entry is None:
@@ -136,25 +184,63 @@ class ZeroGuard:
             known = min(abs(entry.unbooked), abs(qty)).copy_sign(qty)
             entry.unbooked -= known
             qty -= known
+        if entry.is_dated and at <= entry.at:
+            return
         if qty:
-            entry.flows.append(qty)
+            insort(entry.flows, (at, qty), key=_at)
         if len(entry.flows) > _FLOWS_MAX:
-            entry.flows[:2] = [entry.flows[0] + entry.flows[1]]
+            (_, first), (at, second) = entry.flows[:2]
+            entry.flows[:2] = [(at, first + second)]
 
     def assess(
-        self, report: Mapping[str, Decimal], *, as_of: float, now: float, complete: bool = True
+        self,
+        report: Mapping[str, Decimal],
+        *,
+        as_of: float,
+        now: float,
+        complete: bool = True,
+        dated_at: Mapping[str, float] = _UNDATED,
     ) -> Mapping[str, Verdict]:
         """Judge one report, name by name.
 
         A `complete` one lists everything there is: a name that it leaves out is reported as zero.
+        `dated_at` has the venue's own word of when each value came to be so, where it gives that.
         """
         names = dict.fromkeys(report)
         if complete:
             names.update(dict.fromkeys(self._entries))
         return {
-            name: self._assess(name, report.get(name, _ZERO), as_of=as_of, now=now)
+            name: self._assess(
+                name, report.get(name, _ZERO), as_of=as_of, dated_at=dated_at.get(name), now=now
+            )
             for name in names
         }
+
+    def explain(self, name: str, flows: Sequence[tuple[float, Decimal]]) -> Verdict:
+        """Judge the latest report of `name` again, by all flows that the venue lists: (at, qty).
+
+        The list must be complete from `near_s` before the trusted value on. The report is believed
+        when the trusted value and a run of these flows give it: a run that begins with the first
+        that the trusted value did not have (of those near to it, it may have had some), and ends
+        anywhere, since a report may lag behind the list. What comes after the run is kept as known.
+        """
+        entry = self._entries.get(name)
+        if entry is None:
+            return BELIEVED
+        doubt = entry.doubt
+        listed = sorted(flows, key=_at)
+        target = entry.trusted if doubt is None else doubt.qty
+        run = self._run(entry, listed, target, None if doubt is None else doubt.dated_at)
+        if run is None:
+            return BELIEVED if doubt is None else self._reason(entry)
+        at, is_dated = entry.at, entry.is_dated
+        if doubt is not None:
+            is_dated = doubt.dated_at is not None
+            at = max(at, listed[run - 1][0] if run else at)
+            at = at if doubt.dated_at is None else doubt.dated_at
+        self._believe(name, entry, target, at=at, is_dated=is_dated)
+        entry.flows = listed[run:]
+        return BELIEVED
 
     def confirm(self, name: str, *, now: float) -> Verdict:
         """Something independent of the reports says that the doubted value of `name` is true.
@@ -165,32 +251,63 @@ class ZeroGuard:
         if entry is None or entry.doubt is None:
             return BELIEVED
         entry.doubt.confirmed = True
-        return self._settle(entry, now)
+        return self._settle(name, entry, now)
 
-    def _assess(self, name: str, qty: Decimal, *, as_of: float, now: float) -> Verdict:
+    def accept(self, name: str) -> bool:
+        """A person has checked it: the doubted value is true. False when nothing is doubted."""
         entry = self._entries.get(name)
+        if entry is None or entry.doubt is None:
+            return False
+        doubt = entry.doubt
+        at = entry.at if doubt.dated_at is None else doubt.dated_at
+        self._believe(name, entry, doubt.qty, at=at, is_dated=doubt.dated_at is not None)
+        return True
+
+    def _assess(
+        self, name: str, qty: Decimal, *, as_of: float, dated_at: float | None, now: float
+    ) -> Verdict:
+        entry = self._entries.get(name)
+        is_dated = dated_at is not None
+        at = as_of if dated_at is None else dated_at
         if entry is None:
-            self._entries[name] = _Entry(qty)
+            self._entries[name] = _Entry(qty, at, is_dated)
             return BELIEVED
-        seen = self._flows_seen(entry, qty)
-        if seen is None and self._is_fall(entry.trusted, qty):
-            doubt = entry.doubt
-            if doubt is None or doubt.qty != qty:
-                since = now if doubt is None else doubt.since
-                entry.doubt = _Doubt(qty, since, stood_since=now)
-            else:
-                doubt.reports += 1
-            return self._settle(entry, now)
+        is_old = is_dated and entry.is_dated and at < entry.at
+        seen = None if is_old else self._flows_seen(entry, qty)
+        if seen is None and (is_old or self._is_fall(entry.trusted, qty)):
+            return self._note_doubt(name, entry, qty, dated_at, now)
         if seen is None:
-            entry.unbooked = qty - entry.trusted - sum(entry.flows, _ZERO)
+            entry.unbooked = qty - entry.trusted - _sum(entry.flows)
             entry.unbooked_at = as_of
-            entry.flows.clear()
-        else:
-            del entry.flows[:seen]
-        entry.trusted, entry.doubt = qty, None
+        later = [] if seen is None and not is_dated else entry.flows[seen or 0 :]
+        if self._guarded is Guarded.BALANCES:
+            # What a report has not shown by then, it shows no more: something else hides it.
+            later = [flow for flow in later if flow[0] > as_of - _LAG_MAX_S]
+        if self._guarded is Guarded.POSITIONS and not is_dated and qty == entry.trusted:
+            at = entry.at  # to repeat an undated zero is no proof that nothing happened since
+        if is_dated:
+            later = [flow for flow in later if flow[0] > at]
+        elif later:
+            # A report that lags behind the flows is of before the first of them.
+            at = min(at, max(entry.at, later[0][0] - self._settings.near_s))
+        self._believe(name, entry, qty, at=at, is_dated=is_dated)
+        entry.flows = later
         return BELIEVED
 
-    def _settle(self, entry: _Entry, now: float) -> Verdict:
+    def _note_doubt(
+        self, name: str, entry: _Entry, qty: Decimal, dated_at: float | None, now: float
+    ) -> Verdict:
+        doubt = entry.doubt
+        if doubt is None or doubt.qty != qty:
+            since = now if doubt is None else doubt.since
+            entry.doubt = _Doubt(qty, dated_at, since, stood_since=now)
+        else:
+            doubt.reports += 1
+            doubt.dated_at = dated_at
+        self._doubted.add(name)
+        return self._settle(name, entry, now)
+
+    def _settle(self, name: str, entry: _Entry, now: float) -> Verdict:
         """Believe a doubted value that is confirmed and has stood long enough."""
         doubt = entry.doubt
         assert doubt is not None
@@ -199,37 +316,78 @@ class ZeroGuard:
             and now - doubt.stood_since >= self._settings.over_s
         )
         if not (doubt.confirmed and stood):
-            return self._doubted(entry)
-        entry.flows.clear()
-        entry.trusted, entry.doubt = doubt.qty, None
+            return self._reason(entry)
+        self.accept(name)
         return BELIEVED
+
+    def _believe(
+        self, name: str, entry: _Entry, qty: Decimal, *, at: float, is_dated: bool
+    ) -> None:
+        entry.trusted, entry.at, entry.is_dated = qty, at, is_dated
+        entry.flows, entry.doubt = [], None
+        self._doubted.discard(name)
 
     def _is_fall(self, trusted: Decimal, qty: Decimal) -> bool:
         if self._guarded is Guarded.BALANCES:
             return qty == 0 and trusted > 0
         return trusted != 0 and (abs(qty) < abs(trusted) or qty * trusted < 0)
 
+    def _slack(self, entry: _Entry) -> Decimal:
+        if self._guarded is Guarded.BALANCES:
+            return abs(entry.trusted) * self._settings.balance_tolerance
+        return _ZERO
+
     def _flows_seen(self, entry: _Entry, qty: Decimal) -> int | None:
         """How many of the flows, in order, account for `qty`: as many as can; None if none do."""
-        slack = _ZERO
-        if self._guarded is Guarded.BALANCES:
-            slack = abs(entry.trusted) * self._settings.balance_tolerance
-        expected = entry.trusted
-        seen = 0 if abs(expected - qty) <= slack else None
-        for number, flow in enumerate(entry.flows, start=1):
-            expected += flow
-            if abs(expected - qty) <= slack:
-                seen = number
-        return seen
+        slack = self._slack(entry)
+        reached = accumulate((flow for _, flow in entry.flows), initial=entry.trusted)
+        fitting = [number for number, sum_ in enumerate(reached) if abs(sum_ - qty) <= slack]
+        return fitting[-1] if fitting else None
 
-    def _doubted(self, entry: _Entry) -> Doubted:
+    def _run(
+        self,
+        entry: _Entry,
+        listed: Sequence[tuple[float, Decimal]],
+        target: Decimal,
+        dated_at: float | None,
+    ) -> int | None:
+        """Where in the list a run ends that leads from the trusted value to `target`.
+
+        The one that takes in the most of the list; None when there is none.
+        """
+        slack = self._slack(entry)
+        near_s = 0.0 if entry.is_dated else self._settings.near_s
+        starts = range(
+            bisect_right(listed, entry.at - near_s, key=_at),
+            bisect_right(listed, entry.at + near_s, key=_at) + 1,
+        )
+        last = None if dated_at is None else bisect_right(listed, dated_at, key=_at)
+        best = None
+        for start in starts:
+            reached = accumulate((flow for _, flow in listed[start:]), initial=entry.trusted)
+            for end, sum_ in enumerate(reached, start=start):
+                if abs(sum_ - target) <= slack and last in (None, end):
+                    best = end if best is None else max(best, end)
+        return best
+
+    def _reason(self, entry: _Entry) -> Doubted:
         doubt = entry.doubt
         assert doubt is not None
-        explained = sum(entry.flows, _ZERO)
+        if doubt.dated_at is not None and entry.is_dated and doubt.dated_at < entry.at:
+            why = f"which is older than that by {entry.at - doubt.dated_at:.3f} s"
+        else:
+            why = f"but fills and transfers since account for {_sum(entry.flows)}"
         return Doubted(
-            f"{self._guarded.value} report {doubt.qty} after {entry.trusted}, "
-            f"but fills and transfers since account for {explained}; "
+            f"{self._guarded.value} report {doubt.qty} after {entry.trusted}, {why}; "
             f"reported {doubt.reports} times, "
             f"{'confirmed' if doubt.confirmed else 'not confirmed'}",
             doubt.since,
         )
+
+
+def _at(flow: tuple[float, Decimal]) -> float:
+    return flow[0]
+
+
+def _sum(flows: Sequence[tuple[float, Decimal]]) -> Decimal:
+    return sum((qty for _, qty in flows), _ZERO)

@@ -56,9 +56,11 @@ class GiveUp:
 
 Decision = RetryAt | SettleFirst | GiveUp
 
-PUBLIC_READ: Final = RetryPolicy(attempts_max=3, deadline_s=8.0, backoff=Backoff(0.2, 5.0))
-PRIVATE_READ: Final = RetryPolicy(attempts_max=3, deadline_s=12.0, backoff=Backoff(0.2, 5.0))
-NEW_RISK: Final = RetryPolicy(attempts_max=3, deadline_s=10.0, backoff=Backoff(0.1, 1.0))
+# Four attempts: when 60 % of all requests fail, 87 % of the calls still succeed, at 2.2 requests
+# each. A fifth would let 5 % more succeed, and make every outage's beginning a quarter heavier.
+PUBLIC_READ: Final = RetryPolicy(attempts_max=4, deadline_s=8.0, backoff=Backoff(0.2, 5.0))
+PRIVATE_READ: Final = RetryPolicy(attempts_max=4, deadline_s=12.0, backoff=Backoff(0.2, 5.0))
+NEW_RISK: Final = RetryPolicy(attempts_max=4, deadline_s=10.0, backoff=Backoff(0.1, 1.0))
 """A quote is stale long before a back-off sequence ends: few attempts, close together."""
 REDUCING: Final = RetryPolicy(attempts_max=4, deadline_s=25.0, backoff=Backoff(0.5, 5.0))
 EXIT_TRY: Final = RetryPolicy(attempts_max=1, deadline_s=25.0, backoff=Backoff(0.5, 5.0))

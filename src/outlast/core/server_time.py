@@ -158,6 +158,16 @@ class ServerClock:
         """The venue's time in whole milliseconds, when the wall clock shows `now_wall_ms`."""
         return floor(now_wall_ms + (0.0 if self._best is None else self._best.offset_ms))
 
+    def earliest_ms(self, now: float, wall_ms: float) -> int | None:
+        """An instant of the venue's clock that has surely passed when ours shows `wall_ms`.
+
+        None while nobody can say: before the first sample, or since something made them doubtful.
+        """
+        self.check_wall(now, wall_ms)
+        if self._doubted_at is not None or self._best is None:
+            return None
+        return floor(wall_ms + self.offset_ms(now) - self.uncertainty_ms(now))
+
     def _is_slow(self, sample: _Sample, best: _Sample) -> bool:
         limit_ms = max(
             best.rtt_ms * self._settings.rtt_x_max, best.rtt_ms + self._settings.rtt_slack_ms

@@ -9,7 +9,11 @@ Presence needs one answer that shows the id. Absence needs proof, never a timer 
    were each asked for after it, answered completely, and none shows the id; all of that twice, some
    seconds apart, because queries read from storage that lags behind the engine.
 3. *Fence*: the engine has answered for a later request on the same symbol, so what sat in its queue
-   has been worked off. While it leaves requests unanswered, several in a row, spaced.
+   has been worked off. Where it has left requests unanswered, several in a row, each sent after the
+   one before was answered.
+
+A venue that sits on the order itself for longer than it gives itself breaks its own word: its queue
+is stuck, and the horizon moves to the longest that stuck queues are known to hold what is in them.
 
 Could-not-ask is never not-found: a lookup that failed only means asking again.
 
@@ -50,7 +54,12 @@ class SettleSettings:
     fences_in_trouble: int = 5
     """In a row, when requests to the engine get no answer at all: then its queue is stuck, and one
     that passes by chance says little (BitMEX, 13 March 2020: queued for minutes, then executed)."""
-    fence_spacing_s: float = 15.0
+    fence_spacing_s: float = 3.0
+    """Between the answer to one and the next. It is the round trips that count, one after another:
+    the time in which something may still land is the horizon's affair."""
+    stuck_s: float = 60.0
+    """How long after its sending an order may still land that was itself left unanswered for longer
+    than `engine_gives_up_s`: the queue it is in is not one that keeps the venue's rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +83,11 @@ class AbsenceProof:
     ) -> None:
         """`sent_at` is the last attempt's instant, monotonic; validity counts from there."""
         self._settings = settings
+        self._sent_at, self._valid_for_s = sent_at, valid_for_s
         self.horizon = sent_at + valid_for_s + settings.engine_gives_up_s + settings.margin_s
         self._fences_needed = 1 if needs_fence else 0
         self._fences = 0
-        self._looked = True  # for the order, since the last fence
+        self._looked = True  # for the order, since the last trouble
         self._rounds = 0
         self._round: set[Lookup] = set()
         self._counts_from = self.horizon
@@ -94,6 +104,16 @@ class AbsenceProof:
         self._looked = False
         self._pause(now)
 
+    def stuck(self, *, now: float) -> None:
+        """The order's own request was left unanswered for longer than the venue gives itself."""
+        settings = self._settings
+        longest = self._sent_at + self._valid_for_s + settings.stuck_s + settings.margin_s
+        if longest > self.horizon:
+            self.horizon = self._counts_from = longest
+            self._rounds = 0
+            self._round.clear()
+        self.trouble(now=now)
+
     @property
     def is_complete(self) -> bool:
         return self._rounds >= self._settings.rounds and self._fences >= self._fences_needed
@@ -106,7 +126,7 @@ class AbsenceProof:
             # Before the horizon only presence can be learnt, and the cheap query is the way.
             return Step(Lookup.ORDER, max(self._earliest, now))
         if self._fences < self._fences_needed:
-            # Between fences the order is looked for: presence ends the matter at once.
+            # Before a run of fences the order is looked for: presence ends the matter at once.
             due = Lookup.FENCE if self._looked else Lookup.ORDER
             return Step(due, max(self._earliest, now))
         for lookup in (Lookup.ORDER, Lookup.OPEN_ORDERS, Lookup.EXECUTIONS):
@@ -125,13 +145,13 @@ class AbsenceProof:
         if lookup is Lookup.FENCE:
             # What was behind the fence may have landed since the lookups: they start afresh.
             if asked_at >= self.horizon:
-                self._fences, self._rounds, self._looked = self._fences + 1, 0, False
+                self._fences, self._rounds = self._fences + 1, 0
                 self._round.clear()
                 self._counts_from = now
             if self._fences < self._fences_needed:
                 self._earliest = now + self._settings.fence_spacing_s
             else:
-                self._pause(now)
+                self._earliest = now + self._settings.look_every_s
             return
         if asked_at < self._counts_from:
             self._pause(now)
@@ -151,6 +171,9 @@ class AbsenceProof:
         self._earliest = max(self._earliest, now + retry_after_s)
 
     def _pause(self, now: float) -> None:
-        self._earliest = max(self._earliest, now + self._every_s)
+        due = now + self._every_s
+        if now < self.horizon:
+            due = min(due, self.horizon)  # from then on each answer counts
+        self._earliest = max(self._earliest, due)
         grown = self._every_s * self._settings.look_grows_x
         self._every_s = min(grown, self._settings.look_every_max_s)

@@ -1,7 +1,8 @@
 """Runs bots through a scenario, each in a world of its own, and collects what the mock knows.
 
 Every bot meets the same market, the same faults and the same clock; nothing one does reaches
-another. Time is virtual: it jumps when nothing is happening.
+another. Time is virtual: it jumps when nothing is happening. A live drill is played in real time,
+on real sockets.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import contextlib
 import functools
 import importlib
 import tempfile
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from outlast import sim
+from outlast.backends.clock import SystemClock
 from outlast.backends.journal import read_records
 from outlast.core.journal import verify
 from outlast.drill.bots import naive, outlast_bot
@@ -26,6 +29,7 @@ from outlast.mock.exchange import MockExchange
 from outlast.mock.run import DEFAULT_ACCOUNT
 from outlast.mock.scenario.model import Scenario
 from outlast.venues import venues
+from outlast.wire import Clock
 
 __all__ = ["BOTS", "NEEDS", "TRADES_ON", "BotResult", "bots_for", "run_bot"]
 
@@ -47,6 +51,7 @@ TRADES_ON: Final[Mapping[str, tuple[str, ...]]] = {
 
 LOOK_EVERY_S: Final = 30.0
 """How often progress is told, in virtual seconds."""
+LOOK_EVERY_LIVE_S: Final = 0.5
 
 REST_S: Final = 600.0
 """How much is played of a last phase without an end."""
@@ -77,9 +82,19 @@ class BotResult:
 
 
 def run_bot(
-    scenario: Scenario, bot: str, *, seed: int, progress: Progress = lambda *_: None
+    scenario: Scenario,
+    bot: str,
+    *,
+    seed: int,
+    progress: Progress = lambda *_: None,
+    live: bool = False,
 ) -> BotResult:
-    """Run one bot through the whole scenario in virtual time.
+    """Run one bot through the whole scenario.
+
+    Args:
+        progress: hears how far it is.
+        live: on real sockets of this machine, and for as long as the scenario lasts. What it costs
+            is told as it is; two runs are never quite the same.
 
     Raises:
         ConfigurationError: the scenario is about venues that the bot does not trade on.
@@ -98,8 +113,11 @@ def run_bot(
         importlib.import_module("outlast.sim.aiohttp")
     with tempfile.TemporaryDirectory(prefix="outlast-drill-") as folder:
         journal = Path(folder) / "bot.journal"
-        main = functools.partial(_drill, scenario, venue, bot, seed, journal, progress)
-        return sim.run(main, seed=seed, t0=scenario.t0_ms / 1000)
+        if live:
+            # Bots date their requests by the machine's clock: the night is played as of now.
+            scenario = replace(scenario, t0_ms=round(time.time() * 1000))
+        main = functools.partial(_drill, scenario, venue, bot, seed, journal, progress, live)
+        return asyncio.run(main()) if live else sim.run(main, seed=seed, t0=scenario.t0_ms / 1000)
 
 
 def bots_for(scenario: Scenario) -> tuple[str, ...]:
@@ -113,15 +131,22 @@ def _venue_of(scenario: Scenario, bot: str) -> str | None:
 
 
 async def _drill(
-    scenario: Scenario, venue: str, bot: str, seed: int, journal: Path, progress: Progress
+    scenario: Scenario,
+    venue: str,
+    bot: str,
+    seed: int,
+    journal: Path,
+    progress: Progress,
+    live: bool,
 ) -> BotResult:
     async with MockExchange(scenario, venues=[venue], seed=seed) as mock:
         whole_s = sum(REST_S if p.duration_s is None else p.duration_s for p in scenario.phases)
         ended = asyncio.Event()
-        playing = asyncio.create_task(_play(mock, venue, bot, seed, journal, ended))
+        playing = asyncio.create_task(_play(mock, venue, bot, seed, journal, ended, live))
+        look_every_s = LOOK_EVERY_LIVE_S if live else LOOK_EVERY_S
         while (elapsed_s := mock.run.clock.elapsed_s) < whole_s:
             progress(elapsed_s, whole_s)
-            await asyncio.sleep(min(LOOK_EVERY_S, whole_s - elapsed_s))
+            await asyncio.sleep(min(look_every_s, whole_s - elapsed_s))
         progress(whole_s, whole_s)
         ended.set()
         belief, died_of = await playing
@@ -134,12 +159,18 @@ async def _drill(
 
 
 async def _play(
-    mock: MockExchange, venue: str, bot: str, seed: int, journal: Path, ended: asyncio.Event
+    mock: MockExchange,
+    venue: str,
+    bot: str,
+    seed: int,
+    journal: Path,
+    ended: asyncio.Event,
+    live: bool,
 ) -> tuple[Mapping[str, Any] | None, str | None]:
     """Let the bot trade until the scenario ends; its belief, and what killed it before."""
     wires = mock.describe()["venues"][venue]
     url, key, secret = wires["endpoints"]["rest"], wires["key"], wires["secret"]
-    clock = sim.clock()
+    clock: Clock = SystemClock() if live else sim.clock()
     strategy = strategy_for(mock.scenario)
     if bot == "outlast":
         trading = asyncio.create_task(
@@ -165,7 +196,7 @@ async def _play(
             strategy, url, key=key, secret=secret, now_ms=lambda: round(clock.wall() * 1000)
         )
     else:
-        work = _ccxt(strategy, url, key=key, secret=secret)
+        work = _ccxt(strategy, url, key=key, secret=secret, live=live)
     playing = asyncio.create_task(work)
     ending = asyncio.create_task(ended.wait())
     await asyncio.wait({playing, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -183,14 +214,14 @@ def _obituary(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:200]
 
 
-async def _ccxt(strategy: Strategy, url: str, *, key: str, secret: str) -> None:
+async def _ccxt(strategy: Strategy, url: str, *, key: str, secret: str, live: bool) -> None:
     """ccxt leaves a session that it was given open, so it is closed here."""
     import aiohttp  # noqa: PLC0415 - ccxt and aiohttp are extras that only this bot needs
 
     from outlast.drill.bots import ccxt_bot  # noqa: PLC0415
     from outlast.sim.aiohttp import SimConnector  # noqa: PLC0415
 
-    async with aiohttp.ClientSession(connector=SimConnector()) as session:
+    async with aiohttp.ClientSession(connector=None if live else SimConnector()) as session:
         await ccxt_bot.run(strategy, url, key=key, secret=secret, session=session)
 
 

@@ -7,7 +7,7 @@ is taken at a time: what has been taken need not be kept.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 from outlast.mock.conditions import Dial
 from outlast.mock.traffic import QUERIES, Quiet, Row
 
-__all__ = ["IN_FLIGHT_MS", "Asked", "Early", "Patience"]
+__all__ = ["IN_FLIGHT_MS", "Asked", "Crowd", "Early", "Patience"]
 
 IN_FLIGHT_MS: Final = 1_000
 """What arrives this soon after a reply left may have been on its way already: nobody is blamed for
@@ -52,6 +52,10 @@ class Patience:
         self.first: Early | None = None
         self._waits: dict[tuple[str, bool], _Wait] = {}
 
+    def is_asked_for(self, at_ms: int) -> bool:
+        """Whether any venue has asked to wait beyond an instant."""
+        return any(wait.end_ms > at_ms for wait in self._waits.values())
+
     def wait(self, quiet: Quiet) -> None:
         """The venue has asked not to be asked; in the order in which the waits begin."""
         key = (quiet.venue, quiet.orders_only)
@@ -72,6 +76,31 @@ class Patience:
             self.count += 1
             if self.first is None:
                 self.first = Early(row, wait)
+
+
+@dataclass(slots=True)
+class Crowd:
+    """Requests of nobody in particular: counted once, and added to every account's.
+
+    Where it matters in which order they came among an account's own, they are taken one by one.
+    """
+
+    arrived: list[Row]
+    settled: list[Row]
+    in_outage: int = 0
+    over_limit: int = 0
+    read: set[str] = field(default_factory=set)
+    venues: set[str] = field(default_factory=set)
+    is_plain: bool = True
+    """Whether they are of the kind of which only the number counts."""
+
+    def __post_init__(self) -> None:
+        self.over_limit = sum(row.limited and not row.banned for row in self.arrived)
+        self.read = {row.venue for row in self.arrived if row.endpoint == "market.read"}
+        self.venues = {row.venue for row in self.settled}
+        self.is_plain = not any(
+            row.banned or row.pictures or row.endpoint in QUERIES for row in self.settled
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -148,14 +177,51 @@ class Asked:
         for dial in dials:
             self._take_dial(dial)
 
+    def add(
+        self,
+        crowd: Crowd,
+        *,
+        arrived: Sequence[Row],
+        settled: Sequence[Row],
+        quiets: Sequence[Quiet],
+    ) -> bool:
+        """Count a crowd that came among other requests; False where their order matters.
+
+        `arrived`, `settled` and `quiets` are the others' and have not been taken yet.
+        """
+        first_ms = crowd.arrived[0].arrived_ms if crowd.arrived else 0
+        most = self.requests + len(crowd.arrived) + len(arrived)
+        order_matters = (
+            not crowd.is_plain
+            or self.keeps_arrivals
+            or any(self.requests <= bound < most for bound in self.bounds)
+            or bool(quiets)
+            or self.patience.is_asked_for(first_ms)
+            or any(self._ban_goes_on.values())
+            or any(row.banned for row in settled)
+        )
+        if order_matters:
+            return False
+        self.requests += len(crowd.arrived)
+        self.in_outage += crowd.in_outage
+        self.over_limit += crowd.over_limit
+        self.read |= crowd.read
+        self._ban_goes_on |= dict.fromkeys(crowd.venues, False)
+        for row in (*crowd.arrived[:1], *crowd.arrived[-1:]):
+            self._note_arrival(row.arrived_ms)
+        return True
+
+    def _note_arrival(self, at_ms: int) -> None:
+        self.first_ms = at_ms if self.first_ms is None else min(at_ms, self.first_ms)
+        self.last_ms = at_ms if self.last_ms is None else max(at_ms, self.last_ms)
+
     def _take_arrival(self, row: Row, *, in_outage: bool) -> None:
         if self.requests in self.bounds:
             self.beyond[self.requests] = row
         self.requests += 1
         self.in_outage += in_outage
         self.over_limit += row.limited and not row.banned
-        self.first_ms = row.arrived_ms if self.first_ms is None else self.first_ms
-        self.last_ms = row.arrived_ms
+        self._note_arrival(row.arrived_ms)
         self.patience.ask(row)
         if row.endpoint == "market.read":
             self.read.add(row.venue)

@@ -78,6 +78,12 @@ class _Fold:
         self._intents: list[Intent] = []
         self._expect = [(e.name, e.argument) for e in truth.scenario.expect]
         self._bounds = bounds_of(truth.scenario, "attempts_per_intent")
+        self._limits_ms = [
+            round(limit * 1000)
+            for name, limit in self._expect
+            if name == "unknowns_resolved" and isinstance(limit, int | float)
+        ]
+        self._fates: list[Send] = []
 
     # -- judging what has come --------------------------------------------------------------
 
@@ -101,6 +107,7 @@ class _Fold:
         self._note_fates()
         past.exits_wanted, past.cancels_unsettled = wanted, unsettled
         past.until_ms = until_ms
+        self._truth.look_away(self._account)
 
     def _follow_exits(self, exits: list[Send]) -> None:
         past = self.past
@@ -112,7 +119,9 @@ class _Fold:
 
     def _note_fates(self) -> None:
         """What is known by now of what the client came to know stays so."""
-        for send in self.past.runs.sends:
+        runs = self.past.runs
+        taken = [send for intent in self._intents for send in intent.sends]
+        for send in (*runs.sends, *runs.fates, *taken):
             if send.facts.reduces and send.willing is None:
                 send.willing = willing_for(self._truth, self._account, send)
             unknown = self._unknowns.get(send.key)
@@ -133,11 +142,21 @@ class _Fold:
                 continue
             told_ms = intent.told_ms()
             is_over = told_ms is not None and told_ms <= self._until_ms
-            settled = all(map(self._is_settled, intent.sends))
-            if is_over and settled and not any(map(self._is_missed, intent.orders)):
+            open_fates = [send for send in intent.sends if not self._is_settled(send)]
+            may_end = not any(send.orders for send in open_fates)
+            if is_over and may_end and not any(map(self._is_missed, intent.orders)):
+                for send in open_fates:
+                    intent.drop(send, self._bounds)
+                    self._fates.append(send.bare())
                 self.close(intent)
             else:
                 self.going_on[intent.number] = intent
+        fates, self.past.runs.fates = self.past.runs.fates, []
+        for send in fates:
+            if self._is_settled(send):
+                self._count([send])
+            else:
+                self._fates.append(send)
 
     def _is_busy(self, send: Send) -> bool:
         """Whether the scenario may still land what it asks for, or make it vanish."""
@@ -161,15 +180,22 @@ class _Fold:
         unknown = self._unknowns.get(send.key)
         if unknown is None:
             return True
-        resolved_ms, able_ms = unknown.resolved_ms, unknown.send.able_ms
-        if not _is_before(resolved_ms, self._until_ms):
-            return False
-        assert resolved_ms is not None
-        return _is_before(able_ms, self._until_ms) or all(
-            resolved_ms <= unknown.since_ms + round(limit * 1000)
-            for name, limit in self._expect
-            if name == "unknowns_resolved" and isinstance(limit, int | float)
+        able_ms, resolved_ms = unknown.send.able_ms, unknown.resolved_ms
+        if resolved_ms is not None and resolved_ms < self._until_ms:
+            return _is_before(able_ms, self._until_ms) or all(
+                resolved_ms <= unknown.since_ms + limit_ms for limit_ms in self._limits_ms
+            )
+        # The venue has forgotten its order: nothing will tell of it. When it is too late is known.
+        never = bool(send.orders) and not any(order.vanished for order in send.orders)
+        return never and all(
+            _is_before(able_ms, self._until_ms - limit_ms) for limit_ms in self._limits_ms
         )
+
+    def drop_fates(self, count: int) -> None:
+        """Take all open fates but the newest as they stand."""
+        self._fates.sort(key=lambda send: send.key)
+        self._count(self._fates[: max(0, len(self._fates) - count)])
+        self._fates = self._fates[max(0, len(self._fates) - count) :]
 
     def came_to_nothing(self, send: Send) -> bool:
         """Whether a send made no order, and the client knows it."""
@@ -222,6 +248,7 @@ class _Fold:
         """Let go of what has been counted, and of the orders that belong to no intent."""
         self.past.unread.settle(self._case.asked.pictures)
         runs = self.past.runs
+        runs.fates = self._fates
         runs.drop_sends(self._dropped, self._bounds)
         runs.drop_intents({intent.number for intent in self._closed})
         stay = [*self._stay, *self.going_on.values()]
@@ -259,6 +286,8 @@ def _drop_oldest(folds: list[_Fold], open_max: int, refused_max: int) -> None:
     sends = [(one, intent, send) for one, intent in going_on for send in intent.sends]
     for one, intent, send in _all_but_newest(sends, refused_max, _Fold.came_to_nothing):
         one.drop_send(intent, send)
+    for one in folds:
+        one.drop_fates(open_max)
     for one, intent, send in _all_but_newest(sends, open_max, _Fold.is_open):
         if intent.number not in one.going_on:
             continue  # counted with an older send

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
 
@@ -49,6 +49,21 @@ class Send:
     """Of a past one with an open fate: when the venue next answered what became of orders."""
     willing: tuple[bool, int | None] | None = None
     """Of a past exit: whether the venue let it through in front of it, and since when."""
+
+    def bare(self) -> Send:
+        """Itself without orders, for another look at which are its."""
+        return Send(
+            self.record,
+            self.facts,
+            [],
+            self.intent,
+            self.part,
+            self.attempt,
+            self.is_past,
+            self.resolved_ms,
+            self.able_ms,
+            self.willing,
+        )
 
     @property
     def key(self) -> tuple[int, int]:
@@ -112,7 +127,16 @@ class Intent:
 
     def bare(self) -> Intent:
         """Itself without sends."""
-        return replace(self, sends=[], _made=[])
+        return Intent(
+            self.number,
+            self.account,
+            self.venue,
+            self.product,
+            self.facts,
+            self.first_ms,
+            self.dropped,
+            self.later,
+        )
 
     @property
     def orders(self) -> list[OrderHistory]:
@@ -174,13 +198,16 @@ class Runs:
         """Those kept, in the order of arrival, without their orders."""
         self.intents: dict[int, Intent] = {}
         """Those kept by number, oldest first, without their sends."""
+        self.fates: list[Send] = []
+        """Sends with an open fate that made no order, of intents that are not kept."""
         self._by_id: dict[tuple[str, str], int] = {}
         self._by_shape: dict[tuple[str, _Shape], int] = {}
         self._made = 0
 
     def copy(self) -> Runs:
         copied = Runs()
-        copied.sends = [replace(send) for send in self.sends]
+        copied.sends = [send.bare() for send in self.sends]
+        copied.fates = [send.bare() for send in self.fates]
         copied.intents = {number: intent.bare() for number, intent in self.intents.items()}
         copied._by_id, copied._by_shape = dict(self._by_id), dict(self._by_shape)
         copied._made = self._made
@@ -194,40 +221,52 @@ class Runs:
         `fresh` are sends that have not been taken, in the order of arrival. They are told their
         intents; nothing of them is remembered.
         """
-        return self.copy().take(fresh, histories)
+        intents = self._told(fresh, histories, dict(self._by_id), dict(self._by_shape))
+        return list(intents.values())
 
     def take(self, fresh: Iterable[Send], histories: Iterable[AccountHistory]) -> list[Intent]:
         """The same, and remember `fresh`: what follows has arrived after them."""
-        kept = [replace(send, orders=[]) for send in self.sends]
+        fresh = list(fresh)
+        intents = self._told(fresh, histories, self._by_id, self._by_shape)
+        taken = [send.bare() for send in fresh]
+        for send in taken:
+            send.is_past = True
+        self.sends += taken
+        self.intents |= {n: i.bare() for n, i in intents.items() if n not in self.intents}
+        self._made = max(self._made, *(number + 1 for number in intents), 0)
+        return list(intents.values())
+
+    def _told(
+        self,
+        fresh: Iterable[Send],
+        histories: Iterable[AccountHistory],
+        by_id: dict[tuple[str, str], int],
+        by_shape: dict[tuple[str, _Shape], int],
+    ) -> dict[int, Intent]:
+        kept = [send.bare() for send in self.sends]
         fresh = list(fresh)
         _link([*kept, *fresh], {history.venue: history for history in histories})
         intents = {number: intent.bare() for number, intent in self.intents.items()}
         for send in kept:
             intents[send.intent].add(send)
+        made = self._made
         for send in fresh:
-            self._join(send, intents)
-        self.sends += [replace(send, orders=[], is_past=True) for send in fresh]
-        self.intents = {number: intent.bare() for number, intent in intents.items()}
-        return list(intents.values())
-
-    def _join(self, send: Send, intents: dict[int, Intent]) -> None:
-        """Put a send into the intent that it belongs to."""
-        venue, named = send.record.venue, send.facts.client_order_id
-        shape = (venue, _shape(send.facts))
-        intent = intents.get(self._by_id.get((venue, named), -1)) if named else None
-        if intent is None or _over(intent, send.at_ms):
-            intent = intents.get(self._by_shape.get(shape, -1))
-        if intent is None or _over(intent, send.at_ms):
-            intent = Intent(
-                self._made, send.record.account, venue, send.record.product, send.facts, send.at_ms
-            )
-            intents[self._made] = intent
-            self._made += 1
-        send.intent, send.attempt = intent.number, intent.attempts
-        intent.add(send)
-        self._by_shape[shape] = intent.number
-        if named:
-            self._by_id[venue, named] = intent.number
+            venue, named = send.record.venue, send.facts.client_order_id
+            shape = (venue, _shape(send.facts))
+            intent = intents.get(by_id.get((venue, named), -1)) if named else None
+            if intent is None or _over(intent, send.at_ms):
+                intent = intents.get(by_shape.get(shape, -1))
+            if intent is None or _over(intent, send.at_ms):
+                record = send.record
+                intent = Intent(made, record.account, venue, record.product, send.facts, send.at_ms)
+                intents[made] = intent
+                made += 1
+            send.intent, send.attempt = intent.number, intent.attempts
+            intent.add(send)
+            by_shape[shape] = intent.number
+            if named:
+                by_id[venue, named] = intent.number
+        return intents
 
     # -- letting go -------------------------------------------------------------------------
 
@@ -319,9 +358,11 @@ class Unknown:
 
 
 def unknowns(
-    intents: Iterable[Intent], absent: Mapping[tuple[str, str], array[int]]
+    intents: Iterable[Intent],
+    fates: Iterable[Send],
+    absent: Mapping[tuple[str, str], array[int]],
 ) -> list[Unknown]:
-    """Every send with an open fate, in the order of arrival.
+    """Every send with an open fate, in the order of arrival; `fates` belong to no intent kept.
 
     It is resolved by being shown (the order, or another one under the same client order id), or by
     a complete answer that the id does not exist, given after the reply; not if the order landed
@@ -332,7 +373,7 @@ def unknowns(
     """
     found: list[Unknown] = []
     shown_by_id: dict[tuple[str, str], list[int]] = {}
-    sends = [send for intent in intents for send in intent.sends]
+    sends = [*fates, *(send for intent in intents for send in intent.sends)]
     for send in sends:
         for order in send.orders:
             if order.client_order_id and order.shown_ms is not None:

@@ -11,7 +11,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -138,7 +138,9 @@ class Traffic:
         self._ordinal = array("q")
         self._has_arrived = array("B")  # whether a row has been taken by its arrival
         self._gone = 0
-        self._table: list[tuple[Row, bool]] | None = None  # as last asked for
+        # As last asked for: by account, with whether a row has been taken by its arrival.
+        self._table: dict[str | None, list[tuple[Row, bool]]] | None = None
+        self._told: dict[str | None, list[Row]] = {}
         self._fresh: list[RequestRecord] = []
         self._writes: list[RequestRecord] = []
         self._reads: deque[RequestRecord] = deque(maxlen=reads_max)
@@ -201,16 +203,18 @@ class Traffic:
             return  # the same wait, told once more
         self.quiets.append(quiet)
 
-    def rows(self, account: str | None = None) -> Iterator[Row]:
-        """The requests in the table of `account` and those of nobody in particular; all for None.
-
-        In the order in which they were settled, not in that of their arrival.
-        """
-        return (row for row, _ in self._rows() if account is None or row.account in (None, account))
+    def rows(self, account: str) -> Iterator[Row]:
+        """The requests in the table of `account` and those of nobody in particular, in no order."""
+        return (row for row, _taken in self._rows(account))
 
     def arrivals(self, account: str) -> Iterator[Row]:
         """Those of `rows` that have not been taken out by their arrival."""
-        return (row for row, taken in self._rows() if not taken and row.account in (None, account))
+        return (row for row, taken in self._rows(account) if not taken)
+
+    def answers(self, account: str) -> Iterator[Row]:
+        """Those of `rows` by which the client could find out what became of an order."""
+        self._read_all()
+        return chain(self._told.get(None, ()), self._told.get(account, ()))
 
     def take_out(self, until_ms: int) -> tuple[list[Row], list[Row]]:
         """The rows that arrived before `until_ms`, each once, and those settled before it.
@@ -218,7 +222,7 @@ class Traffic:
         The latter leave the table.
         """
         arrived, settled, stay = [], [], []
-        for index, (row, taken) in enumerate(self._rows()):
+        for index, (row, taken) in enumerate(self._read_table()):
             if row.arrived_ms < until_ms and not taken:
                 arrived.append(row)
                 self._has_arrived[index] = True
@@ -230,12 +234,20 @@ class Traffic:
         for column in (*columns, self._state, self._ordinal, self._has_arrived):
             column[:] = array(column.typecode, [column[index] for index in stay])
         self._gone += len(settled)
-        self._table = None
+        self._table, self._told = None, {}
         return arrived, settled
 
-    def _rows(self) -> list[tuple[Row, bool]]:
+    def _rows(self, account: str) -> Iterator[tuple[Row, bool]]:
+        table = self._read_all()
+        return chain(table.get(None, ()), table.get(account, ()))
+
+    def _read_all(self) -> dict[str | None, list[tuple[Row, bool]]]:
         if self._table is None:
-            self._table = list(self._read_table())
+            self._table, self._told = {}, {}
+            for row, taken in self._read_table():
+                self._table.setdefault(row.account, []).append((row, taken))
+                if row.complete and row.endpoint in QUERIES:
+                    self._told.setdefault(row.account, []).append(row)
         return self._table
 
     def _read_table(self) -> Iterator[tuple[Row, bool]]:

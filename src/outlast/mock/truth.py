@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from outlast.mock.asked import Asked
+from outlast.mock.asked import Asked, Crowd
 from outlast.mock.belief import Belief
 from outlast.mock.conditions import Conditions, Dial, Quote, Steps, utc
 from outlast.mock.engine.events import EngineEvent, OrderSnapshot, TradeEvent
@@ -26,7 +26,7 @@ from outlast.mock.records import RequestRecord, Told
 from outlast.mock.scenario.defaults import to_instrument
 from outlast.mock.scenario.model import InstrumentSpec, Scenario
 from outlast.mock.scorecard import cost_of, scorecard, troubled_phases
-from outlast.mock.traffic import Traffic, settled_ms, state_ms
+from outlast.mock.traffic import Row, Traffic, settled_ms, state_ms
 from outlast.mock.verdict import judge
 
 __all__ = ["VERSION", "Truth"]
@@ -46,7 +46,7 @@ class Truth:
         *,
         reads_max: int = 4_000,
         open_max: int = 20_000,
-        refused_max: int = 1_000,
+        refused_max: int = 500,
         fold_every: int = 1_000,
     ) -> None:
         """Begin an empty truth.
@@ -158,8 +158,8 @@ class Truth:
             fold(self, at_ms, open_max=self._open_max, refused_max=self._refused_max)
             self._folded_at = len(self.traffic)
             self._changes += 1
-            self._intents.clear()
-            self._asked.clear()
+            for account in self._pasts:
+                self.look_away(account)
 
     def willing(self, at_ms: int, account: str, yes: bool) -> None:
         """Whether the venue would now let the next exit of `account` through to the engine.
@@ -265,7 +265,8 @@ class Truth:
 
     def unknowns(self, account: str) -> list[Unknown]:
         """The sends of `account` that are kept and whose reply left their fate open."""
-        return unknowns(self.intents(account), self._absent.get(account, {}))
+        fates = [send.bare() for send in self.past(account).runs.fates]
+        return unknowns(self.intents(account), fates, self._absent.get(account, {}))
 
     def absent_times(self, account: str, venue: str, client_order_id: str) -> Sequence[int]:
         """When complete answers told `account` that there is no order of this client order id."""
@@ -337,21 +338,32 @@ class Truth:
                 self._pasts[account] = self._pasts[_NOBODY].copy()
         return list(self._pasts)
 
+    def look_away(self, account: str) -> None:
+        """Keep nothing of what has been computed of an account: it changes, and takes room."""
+        self._intents.pop(account, None)
+        self._asked.pop(account, None)
+
     def take_asked(self, until_ms: int) -> None:
         """Let every account's sums take what was asked before `until_ms`."""
-        arrived, settled = self.traffic.take_out(until_ms)
-        quiets = [quiet for quiet in self.traffic.quiets if quiet.start_ms < until_ms]
+        arrived, settled = map(_by_account, self.traffic.take_out(until_ms))
+        nobodys = sorted(arrived.get(None, ()), key=lambda row: (row.arrived_ms, row.ordinal))
+        crowd = Crowd(nobodys, settled.get(None, []))
+        crowd.in_outage = sum(self._is_outage(row.arrived_ms) for row in nobodys)
+        begun = [quiet for quiet in self.traffic.quiets if quiet.start_ms < until_ms]
         for account, past in self._pasts.items():
-            whose = (None, account)
+            quiets = [quiet for quiet in begun if quiet.account in (None, account)]
+            came, ended = arrived.get(account, []), settled.get(account, [])
+            if not past.asked.add(crowd, arrived=came, settled=ended, quiets=quiets):
+                came, ended = came + crowd.arrived, ended + crowd.settled
             past.asked.take(
-                arrived=[row for row in arrived if row.account in whose],
-                settled=[row for row in settled if row.account in whose],
-                quiets=[quiet for quiet in quiets if quiet.account in whose],
+                arrived=came,
+                settled=ended,
+                quiets=quiets,
                 dials=self._dials(account, past.asked.until_ms, until_ms),
                 is_outage=self._is_outage,
             )
             past.asked.until_ms = until_ms
-        self._asked.clear()
+            self.look_away(account)
 
     def drop_orders(self, history: AccountHistory, order_ids: Collection[int]) -> None:
         """Keep the sums of these orders and their fills."""
@@ -365,7 +377,7 @@ class Truth:
         for account, told in self._absent.items():
             names = {
                 (send.record.venue, send.facts.client_order_id)
-                for send in self.past(account).runs.sends
+                for send in (*self.past(account).runs.sends, *self.past(account).runs.fates)
             }
             names |= {
                 (history.venue, order.client_order_id)
@@ -452,6 +464,13 @@ class Truth:
                 {**_record_json(r), "told": None} for r in waiting if endpoint in (None, r.endpoint)
             ],
         }
+
+
+def _by_account(rows: Iterable[Row]) -> dict[str | None, list[Row]]:
+    found: dict[str | None, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.account, []).append(row)
+    return found
 
 
 def _known(order: OrderHistory, history: AccountHistory) -> bool:

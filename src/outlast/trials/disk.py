@@ -13,7 +13,7 @@ import random
 import struct
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -49,7 +49,7 @@ class Disk:
         self.is_full = False
         """Nothing can be written. What was is safe."""
         self.on_write: Callable[[Record], None] | None = None
-        """Called after each write, when the record is with the operating system."""
+        """Called for each record that was written, when it is with the operating system."""
 
     def open(self) -> DiskStore:
         """Take the journal for the process that is running.
@@ -97,14 +97,15 @@ class Disk:
 
     # For the store.
 
-    def append(self, record: Record) -> None:
+    def append(self, records: Sequence[Record]) -> None:
         if self.is_full:
             raise JournalUnavailable(
                 "the journal cannot be written (disk full); free space on its disk: nothing is "
                 "sent that cannot be written down first"
             )
         self._write_back()
-        self._bytes += _encoded(record)
+        for record in records:
+            self._bytes += _encoded(record)
         self._pages.append((self._now(), len(self._bytes)))
 
     def sync(self) -> None:
@@ -139,15 +140,17 @@ class DiskStore:
     def records(self) -> Iterator[Record]:
         return self._disk.records()
 
-    def write(self, record: Record) -> None:
+    def write(self, *records: Record) -> None:
         if self.is_dead:
             return
-        if self._last is not None and record.seq <= self._last.seq:
-            raise JournalUnavailable(f"record {record.id} is in the journal already")
-        self._disk.append(record)
-        self._last = record
-        if self._disk.on_write is not None:
-            self._disk.on_write(record)
+        first = records[0]
+        if self._last is not None and first.seq <= self._last.seq:
+            raise JournalUnavailable(f"record {first.id} is in the journal already")
+        self._disk.append(records)
+        self._last = records[-1]
+        for record in records:
+            if self._disk.on_write is not None:
+                self._disk.on_write(record)
 
     def checkpoint(self) -> None:
         """What is written is on the disk itself afterwards.

@@ -295,7 +295,8 @@ def _throttled(s: Stroke) -> None:
 
 
 def _order_rejected(s: Stroke) -> None:
-    s.rule(_CREATES, reply="order_rejected", effect="none", how=How.SELDOM)
+    how = How.MOSTLY if s.rng.random() < 0.3 else How.SELDOM
+    s.rule(_CREATES, reply="order_rejected", effect="none", how=how)
 
 
 def _reduce_rejected(s: Stroke) -> None:

@@ -155,10 +155,13 @@ def _actions(
     pace_s = max(_PACE_S[style], until_s / ACTIONS_MAX)
     actions: list[Action] = []
     at_s = times.uniform(0.5, 5.0)
+    # Strategies react to the market, and so several things are asked for at once; some do it often,
+    # and within the round trip of one request.
+    often = stream_of(seed, "bursts", name).random() < 0.25
+    at_once, apart_s = (0.6, 0.01) if often else (0.15, 0.05)
     while at_s < until_s and len(actions) < ACTIONS_MAX:
         actions.append(_action(what, round(at_s, 2), style, symbols))
-        # Strategies react to the market, and so several things are asked for at once.
-        at_s += 0.05 if times.random() < 0.15 else times.expovariate(1 / pace_s)
+        at_s += apart_s if times.random() < at_once else times.expovariate(1 / pace_s)
     return tuple(actions)
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Final, TypeVar
+from functools import cache
+from typing import Any, Final, TypeVar, get_type_hints
 
 import msgspec
 
@@ -18,6 +19,7 @@ __all__ = ["BookRow", "Row", "check_amount", "decode", "levels", "side_of", "sym
 
 T = TypeVar("T")
 
+_MONEY: Final = (Decimal, Decimal | None)
 _SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
 
 
@@ -25,10 +27,17 @@ class Row(msgspec.Struct, rename="camel"):
     """A JSON object of the venue. Fields that are not named are ignored."""
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
+        for name in _amounts(type(self)):
             value = getattr(self, name)
-            if isinstance(value, Decimal):
+            if value is not None:
                 check_amount(name, value)
+
+
+@cache
+def _amounts(row: type[Row]) -> tuple[str, ...]:
+    """The names of its fields that hold money."""
+    hints = get_type_hints(row)
+    return tuple(name for name in row.__struct_fields__ if hints[name] in _MONEY)
 
 
 class BookRow(msgspec.Struct):
@@ -42,7 +51,13 @@ def decode(body: bytes | msgspec.Raw, kind: type[T]) -> T:
     Raises:
         one of `UNREADABLE`: it is something else.
     """
-    return msgspec.json.decode(body, type=kind, strict=False)
+    value: T = _decoder(kind).decode(body)  # type: ignore[arg-type]
+    return value
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind, strict=False)
 
 
 def symbol_of(venue_symbol: str, instruments: Mapping[str, Instrument]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from planting import Plant, planted
@@ -14,9 +15,18 @@ from outlast.core.server_time import ServerClock
 
 
 @planted("nothing-stale-as-fresh")
-def stale_is_handed_out_as_fresh(plant: Plant) -> None:
-    """A balance or position is true for as long as nothing newer is known."""
-    plant.setattr(Account, "_stale", lambda *_: None)
+def everything_is_dated_now(plant: Plant) -> None:
+    """A balance or position is dated when it is handed out, not when it was read."""
+    balance, position = Account.balance, Account.position
+
+    def balance_now(self, currency):
+        return replace(balance(self, currency), as_of=self._clock.wall())
+
+    def position_now(self, symbol):
+        return replace(position(self, symbol), as_of=self._clock.wall())
+
+    plant.setattr(Account, "balance", balance_now)
+    plant.setattr(Account, "position", position_now)
 
 
 @planted("nothing-stale-as-fresh")
@@ -34,14 +44,19 @@ def own_fills_do_not_move_the_position(plant: Plant) -> None:
 @planted("nothing-stale-as-fresh")
 def fills_are_added_to_a_position_that_has_them(plant: Plant) -> None:
     """A position that was read after a fill is moved by it once more."""
-    take = Account._take_positions
+    position, note_fill = Account.position, Account._note_fill
+    moved = {}
 
-    def take_and_keep(self, read, as_of, asked_ms):
-        kept = list(self._fills)
-        take(self, read, as_of, asked_ms)
-        self._fills = kept
+    def note(self, fill):
+        note_fill(self, fill)
+        moved[self, fill.order.symbol] = fill.qty
 
-    plant.setattr(Account, "_take_positions", take_and_keep)
+    def position_and_more(self, symbol):
+        known = position(self, symbol)
+        return replace(known, qty=known.qty + moved.get((self, symbol), 0))
+
+    plant.setattr(Account, "_note_fill", note)
+    plant.setattr(Account, "position", position_and_more)
 
 
 @planted("caches-fresh")
@@ -52,31 +67,6 @@ def account_is_not_polled(plant: Plant) -> None:
         await self._clock.sleep(86_400.0)
 
     plant.setattr(Upkeep, "poll_for_ever", idle)
-
-
-@planted("nothing-stale-as-fresh")
-def answer_is_dated_when_it_came(plant: Plant) -> None:
-    """A balance that was read slowly counts as true at the end of the reading."""
-    take_balances, take_positions = Account._take_balances, Account._take_positions
-
-    def balances(self, read, as_of, asked_ms):
-        now = self._clock.wall()
-        fresh = {name: _dated(value, now) for name, value in read.items()}
-        take_balances(self, fresh, now, asked_ms)
-
-    def positions(self, read, as_of, asked_ms):
-        now = self._clock.wall()
-        fresh = {name: _dated(value, now) for name, value in read.items()}
-        take_positions(self, fresh, now, asked_ms)
-
-    plant.setattr(Account, "_take_balances", balances)
-    plant.setattr(Account, "_take_positions", positions)
-
-
-def _dated(value, at):
-    from dataclasses import replace
-
-    return replace(value, as_of=at)
 
 
 @planted("nothing-stale-as-fresh")
@@ -99,8 +89,6 @@ def balances_are_rounded(plant: Plant) -> None:
     balance = Account.balance
 
     def rounded(self, currency):
-        from dataclasses import replace
-
         known = balance(self, currency)
         return replace(known, total=Decimal(round(float(known.total), 2)))
 

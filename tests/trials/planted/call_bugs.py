@@ -8,7 +8,7 @@ from math import inf
 
 from planting import Plant, planted
 
-from outlast.client import calls
+from outlast.client import calls, guard
 from outlast.client.admission import Admission
 from outlast.client.calls import CallDesk
 from outlast.client.guard import Guard
@@ -56,25 +56,6 @@ def ban_holds_one_request_only(plant: Plant) -> None:
     """The call that was turned away waits; all others go on."""
     plant.setattr(Guard, "held", lambda *_: None)
     plant.setattr(Guard, "held_probe", lambda *_: None)
-
-
-@planted("limits-kept")
-def probes_pass_a_ban(plant: Plant) -> None:
-    """Health probes are no trading, so a ban does not hold them."""
-    probe = CallDesk.probe
-
-    async def probe_anyway(self, request):
-        held, held_probe = self._guard.held, self._guard.held_probe
-        self._guard.held = self._guard.held_probe = lambda *_: None
-        try:
-            asked = asyncio.ensure_future(probe(self, request))
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-        finally:
-            self._guard.held, self._guard.held_probe = held, held_probe
-        return await asked
-
-    plant.setattr(CallDesk, "probe", probe_anyway)
 
 
 @planted("limits-kept")
@@ -252,7 +233,7 @@ def one_breaker_for_the_venue(plant: Plant) -> None:
 
 @planted("p6-failure-stays-where-it-is")
 def business_refusals_open_the_breaker(plant: Plant) -> None:
-    """A reduce-only reject, or too little money, counts as a failure of the venue."""
+    """Five failures in a row open a breaker, and a refusal by the rules is one of them."""
     result = Guard._result
 
     def result_wrongly(self, failure, sent_at):
@@ -261,19 +242,20 @@ def business_refusals_open_the_breaker(plant: Plant) -> None:
         return result(self, failure, sent_at)
 
     plant.setattr(Guard, "_result", result_wrongly)
+    for numbers in ("ORDERS", "READS"):
+        plant.setattr(guard, numbers, replace(getattr(guard, numbers), failure_weight=1.4))
 
 
 @planted("p6-failure-stays-where-it-is")
-def rate_limits_open_the_breaker(plant: Plant) -> None:
-    """A 429 counts as a failure of the venue."""
-    result = Guard._result
+def one_rate_limit_opens_the_breaker(plant: Plant) -> None:
+    """A 429 counts as proof that the venue is down."""
+    ban = Guard._ban
 
-    def result_wrongly(self, failure, sent_at):
-        if failure is not None and failure.http_status in (418, 429):
-            return Result.FAILED
-        return result(self, failure, sent_at)
+    def ban_and_open(self, request, failure, now):
+        ban(self, request, failure, now)
+        self.breakers[request.plane].add_evidence(7.0, now)
 
-    plant.setattr(Guard, "_result", result_wrongly)
+    plant.setattr(Guard, "_ban", ban_and_open)
 
 
 @planted("breaker-generations")
@@ -372,12 +354,12 @@ def requests_are_cancelled_at_the_deadline(plant: Plant) -> None:
     """A request whose caller has left is cut off, and nobody learns what became of it."""
     launch = CallDesk._launch
 
-    def launch_mortal(self, request, leave, turn):
-        sending = launch(self, request, leave, turn)
+    def launch_mortal(self, request, leave, *rest):
+        flight = launch(self, request, leave, *rest)
         left_s = leave.deadline - self._clock.now()
         if left_s < inf:
-            asyncio.get_running_loop().call_later(max(0.0, left_s), sending.cancel)
-        return sending
+            asyncio.get_running_loop().call_later(max(0.0, left_s), flight.task.cancel)
+        return flight
 
     plant.setattr(CallDesk, "_launch", launch_mortal)
 

@@ -150,18 +150,6 @@ def absent_after_one_lookup(plant: Plant) -> None:
 
 
 @planted("p2-unknown-ends-by-proof", "verdicts-stand")
-def absent_without_looking_at_fills(plant: Plant) -> None:
-    """After the horizon one query of the order must do: one lying answer ends it."""
-
-    def once(self, lookup, *, asked_at, now):
-        self._pause(now)
-        if lookup is Lookup.ORDER and asked_at >= self.horizon:
-            self._rounds, self._fences = 99, 99
-
-    plant.setattr(AbsenceProof, "absent", once)
-
-
-@planted("p2-unknown-ends-by-proof", "verdicts-stand")
 def absent_without_a_fence(plant: Plant) -> None:
     """Nobody asks whether the engine's queue has been worked off."""
     begin = AbsenceProof.__init__
@@ -341,8 +329,8 @@ def cancelled_is_final_although_it_filled(plant: Plant) -> None:
 def journal_is_written_after_sending(plant: Plant) -> None:
     """The intent is written down half a second after its order may have left."""
 
-    def intend_late(self, client_order_id, request):
-        order = self.ledger.create(client_order_id, request, at=self._clock.wall())
+    def intend_late(self, client_order_id, request, **terms):
+        order = self.ledger.create(client_order_id, request, at=self._clock.wall(), **terms)
 
         def write():
             self._journal.note("order.intent", order=msgspec.to_builtins(order))
@@ -359,12 +347,13 @@ def ids_begin_anew_after_a_restart(plant: Plant) -> None:
     from outlast.core.ids import ClientOrderIds
 
     plant.setattr(ClientOrderIds, "note_used", lambda *_: None)
-    plant.setattr(ClientOrderIds, "skip", lambda *_: None)
+    plant.setattr(ClientOrderIds, "note_run", lambda *_: None)
+    plant.setattr(ClientOrderIds, "_new_run", lambda _: "00000")
     restore = OrderLedger.create
 
-    def create(self, client_order_id, request, *, at):
+    def create(self, client_order_id, request, **terms):
         self._orders.pop(client_order_id, None)
-        return restore(self, client_order_id, request, at=at)
+        return restore(self, client_order_id, request, **terms)
 
     plant.setattr(OrderLedger, "create", create)
 
@@ -382,11 +371,11 @@ def ids_are_used_again(plant: Plant) -> None:
 
     create = OrderLedger.create
 
-    def create_again(self, client_order_id, request, *, at):
+    def create_again(self, client_order_id, request, **terms):
         known = self._orders.get(client_order_id)
         if known is not None and known.status.is_final:
             self._orders.pop(client_order_id)
-        return create(self, client_order_id, request, at=at)
+        return create(self, client_order_id, request, **terms)
 
     plant.setattr(ClientOrderIds, "next", wrap)
     plant.setattr(OrderLedger, "create", create_again)

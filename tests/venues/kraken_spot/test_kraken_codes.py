@@ -125,7 +125,7 @@ def test_an_order_that_is_not_open_is_looked_up_and_never_booked_as_cancelled(na
     ("said", "scope", "wait_s"),
     [
         ("EGeneral:Temporary lockout", Scope.KEY, 900.0),
-        ("EAPI:Rate limit exceeded", Scope.KEY, 15.0),
+        ("EAPI:Rate limit exceeded", Scope.ACCOUNT, 15.0),
         ("EAuth:Too many requests", Scope.KEY, 30.0),
         ("EGeneral:Too many requests", Scope.IP, 15.0),
         ("EOrder:Rate limit exceeded", Scope.SYMBOL, 10.0),

@@ -38,7 +38,11 @@ def test_recorded_pairs_are_read_under_the_names_that_everybody_uses():
     assert not isinstance(pairs, Failure)
     btc = next(p for p in pairs if p.symbol == "BTC/USD")
     assert btc == replace(
-        BTC, qty_min=Decimal("0.0001"), tick_size=Decimal("0.1"), aliases=("XXBTZUSD", "XBT/USD")
+        BTC,
+        qty_min=Decimal("0.0001"),
+        tick_size=Decimal("0.1"),
+        price_decimals=1,
+        aliases=("XXBTZUSD", "XBT/USD"),
     )
     eth = next(p for p in pairs if p.symbol == "ETH/BTC")
     assert (eth.venue_symbol, eth.base, eth.quote) == ("ETHXBT", "ETH", "BTC")

@@ -8,13 +8,8 @@ from __future__ import annotations
 from typing import Final
 from zlib import crc32
 
-from outlast.core.books.checked_sides import (
-    CheckedAskSide,
-    CheckedBidSide,
-    ExactCheckedAskSide,
-    ExactCheckedBidSide,
-)
-from outlast.core.books.digits import Digits, ExactDigits
+from outlast.core.books.checked_sides import checked_sides
+from outlast.core.books.digits import Digits, NotKnown
 from outlast.core.books.local import LocalBook
 from outlast.core.books.messages import CheckedLevels
 from outlast.core.books.trust import BOOKS, BookSettings, Distrust, Resubscribe
@@ -31,7 +26,15 @@ class ChecksumBook(LocalBook):
     are cut, then the checksum is compared. A mismatch is mended by subscribing again.
     """
 
-    __slots__ = ("_ask_keys", "_asks", "_bid_keys", "_bids", "_is_following", "_timestamp")
+    __slots__ = (
+        "_ask_keys",
+        "_asks",
+        "_bid_keys",
+        "_bids",
+        "_checksum",
+        "_is_following",
+        "_timestamp",
+    )
 
     def __init__(
         self,
@@ -42,34 +45,35 @@ class ChecksumBook(LocalBook):
         depth: int,
         settings: BookSettings = BOOKS,
     ) -> None:
-        is_exact = isinstance(digits, ExactDigits)
-        bids = (ExactCheckedBidSide if is_exact else CheckedBidSide)(digits, depth)
-        asks = (ExactCheckedAskSide if is_exact else CheckedAskSide)(digits, depth)
+        bids, asks = checked_sides(digits, depth)
         super().__init__(venue, symbol, bids, asks, settings=settings)
         self._bids, self._bid_keys = bids, bids.keys
         self._asks, self._ask_keys = asks, asks.keys
         self._is_following = False
         self._timestamp = _NO_TIME
+        self._checksum = 0  # of the levels as they were when both texts were last made
 
     def update(self, message: CheckedLevels, now: float) -> None:
         """Levels that changed."""
         if (
-            not self._is_following
-            or now >= self._inspect_at
-            or message.timestamp < self._timestamp
+            not self._is_following or now >= self._inspect_at or message.timestamp < self._timestamp
         ) and not self._admit(message, now):
             return
-        self.heard_at = now
-        self._timestamp = message.timestamp
         if self._view is not None:
             self.before_change()
+        self.heard_at = now
+        self._timestamp = message.timestamp
         bids, asks = self._bids, self._asks
         if message.bids:
             bids.take(message.bids)
         if message.asks:
             asks.take(message.asks)
-        if crc32(bids.text(), crc32(asks.text())) != message.checksum:
-            self._lose(Distrust.CHECKSUM, f"expected {message.checksum}")
+        if bids.text is None or asks.text is None:
+            self._checksum = crc32(
+                bids.text or bids.new_text(), crc32(asks.text or asks.new_text())
+            )
+        if self._checksum != message.checksum:
+            self._mismatch(message.checksum)
         elif self._bid_keys[-1] + self._ask_keys[-1] >= 0:
             self._lose(Distrust.CROSSED, "")
 
@@ -83,8 +87,9 @@ class ChecksumBook(LocalBook):
         self._timestamp = message.timestamp
         self._inspect(message.venue_time_s, now)
         self.heard_at = now
-        if crc32(self._bids.text(), crc32(self._asks.text())) != message.checksum:
-            self._lose(Distrust.CHECKSUM, f"expected {message.checksum} of the snapshot")
+        self._checksum = crc32(self._bids.new_text(), crc32(self._asks.new_text()))
+        if self._checksum != message.checksum:
+            self._mismatch(message.checksum)
         elif self._bid_keys[-1] + self._ask_keys[-1] >= 0:
             self._lose(Distrust.CROSSED, "")
         else:
@@ -96,6 +101,7 @@ class ChecksumBook(LocalBook):
     def check(self, now: float) -> None:
         if not self._is_connected:
             return
+        self._pace.passed(now)
         if self._subscribed_at is not None:
             if now - self._subscribed_at >= self._settings.first_data_s:
                 self._lose(Distrust.NO_FIRST_DATA, "")
@@ -116,6 +122,16 @@ class ChecksumBook(LocalBook):
             self._inspect(message.venue_time_s, now)
             self._judge_trust()
         return True
+
+    def _mismatch(self, checksum: int) -> None:
+        """Say whether the levels are wrong, or only too large for their kind of number."""
+        try:
+            for side in (self._bids, self._asks):
+                side.levels(len(side.top_rows()))
+        except NotKnown as error:
+            self._lose(Distrust.INEXACT, str(error))
+        else:
+            self._lose(Distrust.CHECKSUM, f"{checksum} there")
 
     def _stop_following(self) -> None:
         self._is_following = False

@@ -19,6 +19,7 @@ from outlast.core.books.trust import BOOKS, BookSettings, Distrust, NeedSnapshot
 __all__ = ["DiffBook", "FuturesDiffBook", "SpotDiffBook"]
 
 _NOWHERE: Final = -1
+_HOUSE_S: Final = 5.0
 _THIN: Final = 5
 """A fifth of the levels fetched is left on a side: fetch again while the book is still whole."""
 
@@ -32,8 +33,8 @@ class DiffBook(LocalBook):
     """
 
     __slots__ = (
-        "_ask_keys", "_bid_keys", "_is_fresh_snapshot", "_is_keeping", "_kept", "_last_id", "_next",
-        "_pending", "_pending_at", "_quotes",
+        "_ask_keys", "_bid_keys", "_house_at", "_is_fresh_snapshot", "_is_keeping", "_kept",
+        "_last_id", "_next", "_pending", "_pending_at", "_quotes",
     )  # fmt: skip
 
     def __init__(
@@ -44,13 +45,14 @@ class DiffBook(LocalBook):
         asks = (ExactAskSide if is_exact else AskSide)(digits)
         super().__init__(venue, symbol, bids, asks, settings=settings)
         self._bid_keys, self._ask_keys = bids.keys, asks.keys
-        self._last_id = _NOWHERE  # what the levels are as of; NOWHERE while they are not the venue's
+        self._last_id = _NOWHERE  # what the levels are as of, while they are the venue's
         self._next = _NOWHERE  # what the next diff must say to be applied without further questions
         self._is_fresh_snapshot = False  # no diff has continued it yet
         self._kept: deque[SequencedDiff] = deque(maxlen=settings.buffer_max)
         self._is_keeping = False
         self._pending: DiffSnapshot | None = None  # newer than every diff so far
         self._pending_at = 0.0
+        self._house_at = 0.0
         self._quotes = QuoteCheck(settings.behind_s)
 
     @property
@@ -75,9 +77,9 @@ class DiffBook(LocalBook):
     # The stream.
 
     def _merge(self, diff: SequencedDiff, now: float) -> None:
-        self.heard_at = now
         if self._view is not None:
             self.before_change()
+        self.heard_at = now
         if diff.bids:
             self.bid_side.merge(diff.bids)
         if diff.asks:
@@ -105,15 +107,17 @@ class DiffBook(LocalBook):
             return
         if self._is_keeping:
             self._kept.append(diff)
-        elif self.needs is not None:
-            self.needs = None  # it was silence, and the stream speaks again, without a gap
+        else:
+            self.needs = self._pending = None  # it was silence; the stream speaks again, whole
         self._last_id = diff.last_id
         self._next = _NOWHERE if self._is_keeping else self._expect(diff.last_id)
         self._is_fresh_snapshot = False
         self._merge(diff, now)
         if self._fault is None:
-            self._try_pending(now)
-            self._judge_trust()
+            if self._pending is not None:
+                self._try_pending(now)
+            if self.reason is not None or self._is_late:
+                self._judge_trust()
 
     def _keep(self, diff: SequencedDiff) -> None:
         self._kept.append(diff)
@@ -121,32 +125,31 @@ class DiffBook(LocalBook):
             self._ask(Distrust.NO_SNAPSHOT)
 
     def _ask(self, reason: Distrust, *, urgent: bool = True) -> None:
-        self.needs = NeedSnapshot(
-            self.symbol, self._settings.snapshot_depth, reason, urgent=urgent
-        )
+        self.needs = NeedSnapshot(self.symbol, self._settings.snapshot_depth, reason, urgent=urgent)
 
     # The snapshot.
 
-    def install(self, snapshot: DiffSnapshot, now: float) -> None:
-        """The answer to `NeedSnapshot`. It is used when the diffs reach it."""
+    def install(self, snapshot: DiffSnapshot, now: float, *, asked_at: float | None = None) -> None:
+        """The answer to `NeedSnapshot`, asked for at `asked_at`. It is used when diffs reach it."""
         if not self._is_connected:
             return
         before, self._pending, self._pending_at = self._pending, snapshot, now
         reached = max(self._last_id, self._kept[-1].last_id if self._kept else _NOWHERE)
         if reached < snapshot.last_id:
             if before is not None and before.last_id == snapshot.last_id:
-                self._replace(snapshot, (), now)  # nothing happened: the symbol is quiet
-            elif self._is_silent or before is not None or self._fault is Distrust.NO_FIRST_DATA:
-                # The venue has moved on and the stream did not say so.
-                if self._is_silent or now - self._quiet_since() > self._settings.quiet_first_s:
-                    self.needs = Resubscribe(self.symbol, self.reason or Distrust.SILENT)
+                self._replace(snapshot, [], now)  # nothing happened: the symbol is quiet
+                self.heard_at = now if asked_at is None else asked_at
+            elif self._is_silent or (
+                before is not None and now - self._quiet_since() > 2 * self._settings.quiet_first_s
+            ):
+                # The venue has moved on, and the stream did not say so.
+                self.needs = Resubscribe(self.symbol, self.reason or Distrust.SILENT)
             else:
                 self.needs = None  # the diffs up to it are on their way
             return
         self._try_pending(now)
-
-    def _quiet_since(self) -> float:
-        return self._subscribed_at if self._subscribed_at is not None else self.heard_at
+        if self._is_fresh_snapshot and asked_at is not None:
+            self.heard_at = min(now, asked_at)  # no diff says that it is newer
 
     def _try_pending(self, now: float) -> None:
         """Put the snapshot under the diffs if they reach it without a gap; else ask for a newer."""
@@ -174,13 +177,11 @@ class DiffBook(LocalBook):
         self._pending = None
         self._ask(reason, urgent=self.reason is not None)
 
-    def _replace(
-        self, snapshot: DiffSnapshot, rest: list[SequencedDiff] | tuple[()], now: float
-    ) -> None:
+    def _replace(self, snapshot: DiffSnapshot, rest: list[SequencedDiff], now: float) -> None:
         self.before_change()
         if self._is_silent or self._subscribed_at is not None:
             # A quiet symbol, by the venue's own word: so long a pause is usual.
-            self._pace.paused(now - max(self.heard_at, self._quiet_since()), now)
+            self._pace.paused(now - max(self.heard_at, self._quiet_since()))
             self._is_silent = False
             self._subscribed_at = None
         depth = self._settings.snapshot_depth
@@ -231,8 +232,10 @@ class DiffBook(LocalBook):
         if not self._is_connected:
             return
         settings = self._settings
+        self._pace.passed(now)
         if self._subscribed_at is not None:
             self._check_first_data(now - self._subscribed_at)
+            self._check_pending(now)
         elif self._last_id == _NOWHERE:
             self._check_pending(now)
         elif now - self.heard_at > self._pace.limit_s:
@@ -247,7 +250,7 @@ class DiffBook(LocalBook):
             self.needs = Resubscribe(self.symbol, Distrust.BEHIND)
         else:
             self._check_pending(now)
-            self._keep_house()
+            self._keep_house(now)
 
     def _check_first_data(self, waited_s: float) -> None:
         settings = self._settings
@@ -264,20 +267,26 @@ class DiffBook(LocalBook):
     def _check_pending(self, now: float) -> None:
         """A snapshot waits for diffs that do not come: see whether it is still the book."""
         waited_s = now - self._pending_at
-        if self._pending is not None and waited_s > self._settings.quiet_first_s:
+        if (
+            self.needs is None
+            and self._pending is not None
+            and waited_s > self._settings.quiet_first_s
+        ):
             self._ask(self.reason or Distrust.OUT_OF_DEPTH, urgent=self.reason is not None)
 
-    def _keep_house(self) -> None:
+    def _keep_house(self, now: float) -> None:
         """Forget what is dead; fetch again before the market leaves the levels that are known."""
-        thin = self._settings.snapshot_depth // _THIN
         for side in (self.bid_side, self.ask_side):
-            side.compact()
-            if side.known_key == side.FLOOR:
-                continue
             if side.keys[-1] < side.known_key:
                 self._lose(Distrust.OUT_OF_DEPTH, "")
                 return
-            if self.needs is None and not self._is_keeping and side.known_count() < thin:
+        if now < self._house_at:
+            return
+        self._house_at = now + _HOUSE_S
+        thin = self._settings.snapshot_depth // _THIN
+        for side in (self.bid_side, self.ask_side):
+            side.compact()
+            if side.known_key > side.FLOOR and side.known_count() < thin and not self._is_keeping:
                 self._is_keeping = True  # the diffs around the snapshot
                 self._next = _NOWHERE
                 self._ask(Distrust.OUT_OF_DEPTH, urgent=False)
@@ -299,7 +308,7 @@ class DiffBook(LocalBook):
 
 
 class SpotDiffBook(DiffBook):
-    """Spot: a diff's first id is at most the last id + 1; it may overlap, it may not leave a gap."""
+    """Spot: a diff's first id is at most the last id + 1; it may overlap."""
 
     __slots__ = ()
 
@@ -311,9 +320,9 @@ class SpotDiffBook(DiffBook):
         self._last_id = last_id
         self._next = last_id + 1
         # From here on as `_merge`; written out, because calls cost more than what they would do.
-        self.heard_at = now
         if self._view is not None:
             self.before_change()
+        self.heard_at = now
         if diff.bids:
             self.bid_side.merge(diff.bids)
         if diff.asks:
@@ -345,9 +354,9 @@ class FuturesDiffBook(DiffBook):
         last_id = diff.last_id
         self._last_id = self._next = last_id
         # From here on as `_merge`; written out, because calls cost more than what they would do.
-        self.heard_at = now
         if self._view is not None:
             self.before_change()
+        self.heard_at = now
         if diff.bids:
             self.bid_side.merge(diff.bids)
         if diff.asks:

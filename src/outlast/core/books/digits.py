@@ -7,11 +7,11 @@ Decimals throughout.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Protocol
 
-from outlast.model import Instrument, Level
+from outlast.model import Instrument
 
 __all__ = ["FLOAT_DIGITS", "Digits", "ExactDigits", "FloatDigits", "NotKnown", "digits_for"]
 
@@ -35,12 +35,16 @@ class Digits(Protocol):
     def price_decimals(self) -> int: ...
     @property
     def qty_decimals(self) -> int: ...
-    def level(self, price: float | Decimal, qty: float | Decimal) -> Level:
-        """The level in Decimals.
+    def price(self, price: float | Decimal) -> Decimal:
+        """The venue's digits.
 
         Raises:
-            NotKnown: a number has more digits than its kind keeps.
+            NotKnown: it has more digits than its kind keeps.
         """
+        ...
+
+    def qty(self, qty: float | Decimal) -> Decimal:
+        """As `price`."""
         ...
 
     def text(self, price: float | Decimal, qty: float | Decimal) -> bytes:
@@ -54,49 +58,49 @@ class FloatDigits:
 
     price_decimals: int
     qty_decimals: int
-    _price_form: str = ""
-    _qty_form: str = ""
-    _price_x: float = 0.0
-    _qty_x: float = 0.0
-    _price_end: float = 0.0
-    _qty_end: float = 0.0
+    price_x: float = field(init=False)
+    """A price times this is a whole number."""
+    qty_x: float = field(init=False)
+    _price_end: float = field(init=False)
+    _qty_end: float = field(init=False)
 
     def __post_init__(self) -> None:
         for name, decimals in (("price", self.price_decimals), ("qty", self.qty_decimals)):
-            if not 0 <= decimals <= FLOAT_DIGITS:
+            if not 0 <= decimals < FLOAT_DIGITS:
                 raise ValueError(
-                    f"{name}_decimals is {decimals}; floats keep 0 to {FLOAT_DIGITS}, "
+                    f"{name}_decimals is {decimals}; a float keeps {FLOAT_DIGITS} digits in all, "
                     "use ExactDigits for more"
                 )
-            object.__setattr__(self, f"_{name}_form", f"%.{decimals}f")
-            object.__setattr__(self, f"_{name}_x", float(10**decimals))
+            object.__setattr__(self, f"{name}_x", float(10**decimals))
             object.__setattr__(self, f"_{name}_end", float(10 ** (FLOAT_DIGITS - decimals)))
 
-    def level(self, price: float | Decimal, qty: float | Decimal) -> Level:
-        if price >= self._price_end or qty >= self._qty_end:
-            raise NotKnown(f"{price} × {qty} needs more than {FLOAT_DIGITS} digits")
-        price_text, qty_text = self._price_form % price, self._qty_form % qty
-        # The venue may have come to quote finer than its list said: then its own digits count.
-        if float(price_text) != price:
-            price_text = repr(price)
-        if float(qty_text) != qty:
-            qty_text = repr(qty)
-        return Level(Decimal(price_text), Decimal(qty_text))
+    def price(self, price: float | Decimal) -> Decimal:
+        if price >= self._price_end:
+            raise NotKnown(f"price {price} needs more than {FLOAT_DIGITS} digits")
+        return Decimal(repr(price))
+
+    def qty(self, qty: float | Decimal) -> Decimal:
+        if qty >= self._qty_end:
+            raise NotKnown(f"quantity {qty} needs more than {FLOAT_DIGITS} digits")
+        return Decimal(repr(qty))
 
     def text(self, price: float | Decimal, qty: float | Decimal) -> bytes:
-        # One product of at most 15 digits is off by less than half a unit, so it rounds right.
-        return b"%.0f%.0f" % (price * self._price_x, qty * self._qty_x)  # type: ignore[operator]
+        # One product of at most 15 digits is off by less than an eighth, so it rounds right.
+        return b"%d%d" % (float(price) * self.price_x + 0.5, float(qty) * self.qty_x + 0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class ExactDigits:
-    """Numbers are Decimals, as the venue wrote them: any precision, at two to five times the cost."""
+    """Numbers are Decimals, as the venue wrote them: any precision, for a few times the cost."""
 
     price_decimals: int
     qty_decimals: int
 
-    def level(self, price: float | Decimal, qty: float | Decimal) -> Level:
-        return Level(Decimal(price), Decimal(qty))
+    def price(self, price: float | Decimal) -> Decimal:
+        return Decimal(price)
+
+    def qty(self, qty: float | Decimal) -> Decimal:
+        return Decimal(qty)
 
     def text(self, price: float | Decimal, qty: float | Decimal) -> bytes:
         text = _digits(price, self.price_decimals) + _digits(qty, self.qty_decimals)
@@ -113,7 +117,9 @@ def digits_for(instrument: Instrument) -> FloatDigits | ExactDigits:
     A venue that names no maximum gets floats: a quantity too large for them shows when it is read,
     and the book then asks to be made anew with `ExactDigits`.
     """
-    price = _decimals(instrument.tick_size)
+    price = instrument.price_decimals
+    if price is None:
+        price = _decimals(instrument.tick_size)
     qty = _decimals(instrument.qty_step)
     fits = _fits(instrument.price_max, price) and _fits(
         instrument.qty_max * (1 if instrument.qty_max >= _NO_LIMIT else _ORDERS_AT_ONE_LEVEL), qty

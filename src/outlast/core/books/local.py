@@ -11,14 +11,14 @@ from math import inf
 from typing import Final
 from weakref import ref
 
-from outlast.core.books.digits import Digits, NotKnown
+from outlast.core.books.digits import NotKnown
 from outlast.core.books.sides import Side
 from outlast.core.books.trust import BOOKS, Action, BookSettings, Distrust, Lag, Pace
 from outlast.core.books.view import BookView
 
-__all__ = ["LocalBook"]
+__all__ = ["INSPECT_S", "LocalBook"]
 
-_INSPECT_S: Final = 0.25
+INSPECT_S: Final = 0.5
 """How often pause and lateness are looked at while messages flow; always after such a pause."""
 
 
@@ -32,8 +32,8 @@ class LocalBook:
 
     __slots__ = (
         "_fault", "_halted", "_inspect_at", "_is_connected", "_is_late", "_is_silent", "_lag",
-        "_lateness_s", "_pace", "_settings", "_subscribed_at", "_view", "ask_side", "bid_side",
-        "detail", "era", "heard_at", "needs", "reason", "resyncs", "symbol", "venue",
+        "_lateness_s", "_pace", "_settings", "_stream_at", "_subscribed_at", "_view", "ask_side",
+        "bid_side", "detail", "era", "heard_at", "needs", "reason", "resyncs", "symbol", "venue",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +71,7 @@ class LocalBook:
         self._is_silent = False
         self._is_late = False
         self._subscribed_at: float | None = None  # None once data has come
+        self._stream_at = -inf  # the last message that was looked at, applied or not
         self._inspect_at = -inf
         self._view: ref[BookView] | None = None
 
@@ -90,7 +91,7 @@ class LocalBook:
 
     def view(self, clock: Callable[[], float]) -> BookView:
         """The book as it is now. `clock` gives the `now` that this book is told."""
-        view = self._view and self._view()
+        view = None if self._view is None else self._view()
         if view is None:
             view = BookView(self, clock)
             self._view = ref(view)
@@ -99,7 +100,7 @@ class LocalBook:
     # What happens around the stream.
 
     def socket_gone(self, now: float, detail: str = "") -> None:
-        """The connection closed or is given up: whatever comes next is not connected to what was."""
+        """The connection closed or is given up: what comes next does not continue what was."""
         self._is_connected = False
         self._subscribed_at = None
         self._stop_following()
@@ -181,13 +182,27 @@ class LocalBook:
             if view is not None:
                 view.detach(self.as_of, self._pace.limit_s)
 
+    def _quiet_since(self) -> float:
+        """Since when the stream has said nothing; from the acknowledgement on if that is later."""
+        if self._subscribed_at is not None:
+            return self._subscribed_at
+        return max(self.heard_at, self._stream_at)
+
     def _inspect(self, venue_time_s: float | None, now: float) -> None:
-        """Look at the pause before this message and at its lateness, where the venue says a time."""
-        if self.heard_at != -inf and self._subscribed_at is None:
-            self._pace.paused(max(0.0, now - self.heard_at), now)
-        self._subscribed_at = None
+        """Look at the pause before this message, and at its lateness if the venue gives a time."""
+        if self._view is not None:
+            self.before_change()  # while the lateness is still that of what was read
+        if self._subscribed_at is not None:
+            self._subscribed_at = None
+        else:
+            pause_s = now - (max(self._stream_at, self.heard_at))
+            # Shorter ones cannot matter, longer ones always bring us here.
+            if INSPECT_S < pause_s < inf:
+                self._pace.paused(pause_s)
+        self._stream_at = now
+        self._inspect_at = now + INSPECT_S
         self._is_silent = False
         if venue_time_s is not None:
-            self._lateness_s = self._lag.measure(venue_time_s, now)
-            self._is_late = self._lateness_s > self._settings.late_s
-        self._inspect_at = now + _INSPECT_S
+            lateness_s = self._lag.measure(venue_time_s, now)
+            self._lateness_s = lateness_s
+            self._is_late = lateness_s > self._settings.late_s

@@ -28,13 +28,12 @@ _FEW: Final = 8
 """Up to so many changes go in one by one; more are cheaper as one `dict.update`."""
 _MANY_NEW: Final = 64
 """From so many new prices on, sorting once is cheaper than finding the place of each."""
-_DEAD_MAX: Final = 64
 
 
 class Side:
     """The levels of one side. `keys[0]` is a floor below all prices, so the list is never empty."""
 
-    __slots__ = ("_compact_at", "_digits", "_top", "_top_key", "_top_qty", "keys", "known_key", "qtys")
+    __slots__ = ("_digits", "_top", "_top_key", "_top_qty", "keys", "known_key", "qtys")
 
     FLOOR: ClassVar[Any] = -inf
 
@@ -46,7 +45,6 @@ class Side:
         """By price. Zero: the level is gone."""
         self.known_key: Any = self.FLOOR
         """From this key up we know every level; below it only those that changed."""
-        self._compact_at = _DEAD_MAX
         self._top_key: Any = None
         self._top_qty: Any = None
         self._top: Level | None = None
@@ -70,12 +68,7 @@ class Side:
             self.known_key = self.keys[1]
 
     def compact(self) -> None:
-        """Forget dead levels, and those below what is known in full when they have become many.
-
-        Cheap while there is little to do; for the moments between messages.
-        """
-        if len(self.keys) <= self._compact_at:
-            return
+        """Forget dead levels, and those below what is known in full. Not for every message."""
         known_from = max(1, bisect_left(self.keys, self.known_key))
         for key in self.keys[1:known_from]:
             del self.qtys[self._price(key)]
@@ -86,7 +79,6 @@ class Side:
         if dead:
             gone = set(dead)
             self.keys[:] = [key for key in self.keys if key not in gone]
-        self._compact_at = len(self.keys) + len(self.keys) // 2 + _DEAD_MAX
 
     def best(self) -> Level | None:
         """The best level; None when the side is empty.
@@ -100,11 +92,18 @@ class Side:
         if key == self.FLOOR:
             return None
         price = self._price(key)
-        qty = self.qtys[price]
-        if key != self._top_key or qty != self._top_qty:
-            self._top = self._digits.level(price, qty)
+        qty = self._best_qty(price)
+        top = self._top
+        if key != self._top_key or top is None:
+            top = self._top = Level(self._digits.price(price), self._digits.qty(qty))
             self._top_key, self._top_qty = key, qty
-        return self._top
+        elif qty != self._top_qty:
+            top = self._top = Level(top.price, self._digits.qty(qty))
+            self._top_qty = qty
+        return top
+
+    def _best_qty(self, price: Any) -> Any:
+        return self.qtys[price]
 
     def levels(self, count: int | None = None) -> list[Level]:
         """The best `count` levels (None: all) of those that are known in full, best first.
@@ -112,7 +111,10 @@ class Side:
         Raises:
             NotKnown: a number needs more digits than the book keeps.
         """
-        return [self._digits.level(price, qty) for price, qty in self.rows(count, known_only=True)]
+        price_of, qty_of = self._digits.price, self._digits.qty
+        return [
+            Level(price_of(price), qty_of(qty)) for price, qty in self.rows(count, known_only=True)
+        ]
 
     def rows(self, count: int | None = None, *, known_only: bool = False) -> list[tuple[Any, Any]]:
         """The best `count` levels as (price, qty), as they are held."""
@@ -133,7 +135,7 @@ class Side:
 
     def _as_seen(self, price: Any, qty: Any) -> Level:
         try:
-            return self._digits.level(price, qty)
+            return Level(self._digits.price(price), self._digits.qty(qty))
         except NotKnown:
             return Level(Decimal(str(price)), Decimal(str(qty)))
 

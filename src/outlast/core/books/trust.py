@@ -9,7 +9,16 @@ from typing import Final
 
 from outlast.errors import ConfigurationError
 
-__all__ = ["BOOKS", "Action", "BookSettings", "Distrust", "Lag", "NeedSnapshot", "Pace", "Resubscribe"]
+__all__ = [
+    "BOOKS",
+    "Action",
+    "BookSettings",
+    "Distrust",
+    "Lag",
+    "NeedSnapshot",
+    "Pace",
+    "Resubscribe",
+]
 
 
 class Distrust(Enum):
@@ -104,29 +113,35 @@ class Pace:
         self._settings = settings
         self._longest = 0.0
         self._longest_before: float | None = None  # of the window before; None in the first
-        self._window_end = -inf
+        self._window_end: float | None = None
         self.limit_s = settings.silence_s_first
         """Longer than this without a word is silence."""
 
-    def paused(self, pause_s: float, now: float) -> None:
+    def paused(self, pause_s: float) -> None:
         """A message came `pause_s` after the one before it.
 
-        A pause beyond the limit counts as half as long again as what would have passed, so a symbol
-        that falls quiet is learned step by step, and one outage does not teach that outages are usual.
+        A pause beyond the limit counts as half as long again as what would have passed: a symbol
+        that falls quiet is learned step by step, and an outage does not teach that it is usual.
         """
-        settings = self._settings
-        self._longest = max(self._longest, min(pause_s, 1.5 * self.limit_s / settings.silence_x))
-        if now >= self._window_end:
-            first = self._window_end == -inf
-            self._longest_before = None if first else self._longest
-            if not first:
-                self._longest = 0.0
+        believed_s = min(pause_s, 1.5 * self.limit_s / self._settings.silence_x)
+        if believed_s > self._longest:
+            self._longest = believed_s
+            self._set_limit()
+
+    def passed(self, now: float) -> None:
+        """Time passes: forget what is no longer usual."""
+        if self._window_end is None:
             self._window_end = now + _WINDOW_S
-        usual = max(self._longest, self._longest_before or 0.0)
-        least = (
-            settings.silence_s_first if self._longest_before is None else settings.silence_s_min
-        )
-        self.limit_s = min(max(least, settings.silence_x * usual), settings.silence_s_max)
+        elif now >= self._window_end:
+            self._longest_before, self._longest = self._longest, 0.0
+            self._window_end = now + _WINDOW_S
+            self._set_limit()
+
+    def _set_limit(self) -> None:
+        settings, before = self._settings, self._longest_before
+        least = settings.silence_s_first if before is None else settings.silence_s_min
+        usual = settings.silence_x * max(self._longest, before or 0.0)
+        self.limit_s = min(max(least, usual), settings.silence_s_max)
 
 
 class Lag:

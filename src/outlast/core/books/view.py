@@ -1,4 +1,4 @@
-"""What a reader gets of a book: a reading that stays as it is, knows its age, and refuses to lie."""
+"""What a reader gets of a book: it stays as it is, knows its age, and refuses to lie."""
 
 from __future__ import annotations
 
@@ -149,9 +149,7 @@ class BookView:
                 break
         if worst is None:
             raise LookupError(f"{self.symbol}: nothing to {side.value} against")
-        return Sweep(
-            qty=taken, notional=notional, worst_price=worst, is_complete=taken == wanted
-        )
+        return Sweep(qty=taken, notional=notional, worst_price=worst, is_complete=taken == wanted)
 
     def peek(self) -> BookPeek:
         """The same levels, whatever they are worth; with age and reason. Never raises."""
@@ -188,11 +186,11 @@ class BookView:
 
     def _check(self) -> None:
         book = self._book
-        if self._as_of is None and self._era == book.era:
-            if self._clock() - book.heard_at <= book.silence_limit_s:
-                return
-        elif self._era == book.era and self._as_of is not None:
-            if self._clock() - self._as_of <= self._limit_s:
+        if self._era == book.era:
+            as_of, limit_s = self._as_of, self._limit_s
+            if as_of is None:
+                as_of, limit_s = book.heard_at, book.silence_limit_s
+            if self._clock() - as_of <= limit_s:
                 return
         raise self._stale(self._doubt() or Distrust.SILENT.value)
 

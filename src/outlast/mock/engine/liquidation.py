@@ -34,7 +34,8 @@ class MarginWatch:
         self._changes = -1
         self._marks: dict[str, Decimal] = {}
         self._reach = _NEVER
-        """While no mark is further than this share from where it was, everybody has enough."""
+        """While no mark is further than this share from where it was, everybody has enough. Below
+        zero somebody has not, and is looked at again at the next step."""
 
     def look(self) -> None:
         """Take over what must be."""
@@ -61,7 +62,6 @@ class MarginWatch:
         for asset in short:
             _take_over(floor, account, asset)
         if short:
-            self._reach = _NEVER  # look again at the next step
             floor.settle()
 
     def _short(self, account: Account, marks: Mapping[str, Decimal]) -> list[str]:

@@ -34,6 +34,8 @@ class Offence:
     at_ms: int
     ordinal: int | None
     text: str
+    order_id: int = 0
+    """The order that it is about, where no request is named: the first of one instant is told."""
 
     def __str__(self) -> str:
         request = "" if self.ordinal is None else f", request {self.ordinal}"
@@ -63,8 +65,9 @@ class Findings:
             self.first = offence
 
 
-def _when(offence: Offence) -> tuple[int, int]:
-    return (offence.at_ms, -1 if offence.ordinal is None else offence.ordinal)
+def _when(offence: Offence) -> tuple[int, int, int]:
+    ordinal = -1 if offence.ordinal is None else offence.ordinal
+    return (offence.at_ms, ordinal, offence.order_id)
 
 
 def judged(offences: Iterable[Offence], otherwise: str, *past: Findings) -> Judgement:

@@ -14,6 +14,7 @@ from outlast.mock.verdict.case import Argument, Case, Judgement, Offence, judged
 __all__ = ["evidence_complete", "reconciled_by_end", "unread"]
 
 ZERO: Final = Decimal(0)
+_AFTER_ORDERS: Final = 1 << 62
 SETTLE_MS: Final = 10_000
 """What changed this shortly before the end could not be read any more."""
 
@@ -103,7 +104,7 @@ def _order_differences(
         if said is None:
             if order.existed and not order.vanished:
                 yield Offence(end, None, f"the belief does not know {order}")
-        elif not same_status(said, true):
+        elif not same_status(said, true) and not _had_ended(order, said):
             yield Offence(end, None, f"the belief has {name} as {said!r}, in truth {order}")
     ended = [name for name, said in strange.items() if said not in (OPEN, "partially_filled")]
     for name in ended[: history.dropped_orders]:
@@ -114,6 +115,13 @@ def _order_differences(
 
 def _in_order(history: AccountHistory) -> list[OrderHistory]:
     return sorted(history.orders.values(), key=lambda order: (order.created_ms, order.order_id))
+
+
+def _had_ended(order: OrderHistory, said: str) -> bool:
+    """It ended as the belief has it, and only then its record vanished: both are true of it."""
+    if order.ended_ms is None or order.voided_ms is None or order.ended_ms >= order.voided_ms:
+        return False
+    return same_status(said, _word(order.status))
 
 
 def _word(status: OrderStatus) -> str:
@@ -148,7 +156,7 @@ def _unread(case: Case, history: AccountHistory) -> Iterator[Offence]:
                 continue
             value = quantity.reported.at(due, ZERO)
             text = f"no true and complete answer about {what} after {name} became {value:f}"
-            yield Offence(since, None, text)
+            yield Offence(since, None, text, _AFTER_ORDERS)
 
 
 def unread(case: Case, history: AccountHistory, order: OrderHistory) -> Offence | None:
@@ -164,7 +172,7 @@ def unread(case: Case, history: AccountHistory, order: OrderHistory) -> Offence 
         known = max(absent, default=-1)
     if max(known, case.asked.pictures.get((history.venue, "open_orders"), -1)) >= changed:
         return None
-    return Offence(changed, None, f"no answer after its last change: {order}")
+    return Offence(changed, None, f"no answer after its last change: {order}", order.order_id)
 
 
 # --- evidence_complete ---------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from outlast.mock.conditions import utc
 from outlast.mock.history import OrderHistory
 from outlast.mock.intents import Intent, Unknown
-from outlast.mock.traffic import QUERIES
 from outlast.mock.verdict.case import Argument, Case, Judgement, Offence, judged
 
 __all__ = [
@@ -69,7 +68,8 @@ def no_orphans(case: Case, argument: Argument) -> Judgement:
 
 
 def orphan(order: OrderHistory) -> Offence:
-    return Offence(order.created_ms, None, f"never shown to the client: {order}")
+    text = f"never shown to the client: {order}"
+    return Offence(order.created_ms, None, text, order.order_id)
 
 
 def unknowns_resolved(case: Case, argument: Argument) -> Judgement:
@@ -118,9 +118,8 @@ def unknown_offences(case: Case, argument: float, found: Iterable[Unknown]) -> l
 def with_able(case: Case, found: Iterable[Unknown]) -> Iterator[tuple[Unknown, int | None]]:
     """Each with when the venue first answered a query after it; None while it has not."""
     answered: dict[str, list[int]] = {}
-    for row in case.truth.traffic.rows(case.account):
-        if row.endpoint in QUERIES and row.complete:
-            answered.setdefault(row.venue, []).append(row.settled_ms)
+    for row in case.truth.traffic.answers(case.account):
+        answered.setdefault(row.venue, []).append(row.settled_ms)
     for times in answered.values():
         times.sort()
     for unknown in found:

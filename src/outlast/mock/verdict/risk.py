@@ -13,7 +13,7 @@ from outlast.mock.intents import Send
 from outlast.mock.records import RequestRecord, Told
 from outlast.mock.scenario.model import Phase, Scenario
 from outlast.mock.scenario.vocabulary import PRODUCT_OF_VENUE
-from outlast.mock.traffic import QUERIES, settled_ms
+from outlast.mock.traffic import settled_ms
 from outlast.mock.verdict.case import IN_FLIGHT_MS, Argument, Case, Judgement, Offence, judged
 
 __all__ = [
@@ -176,8 +176,7 @@ def _cancels(case: Case, until_ms: int) -> _Cancels:
         return found
     asked = sorted(
         (row.settled_ms, row.endpoint, row.venue)
-        for row in case.truth.traffic.rows(case.account)
-        if row.complete and row.endpoint in QUERIES
+        for row in case.truth.traffic.answers(case.account)
     )
     for record in unanswered:
         at_ms = settled_ms(record)

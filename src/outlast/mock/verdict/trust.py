@@ -144,6 +144,8 @@ def _oversized(case: Case, send: Send) -> str:
     symbol = case.truth.traded_as(venue, facts.symbol)
     if facts.qty is None or history is None or symbol not in history.positions:
         return ""
+    if send.at_ms < history.opened_ms:
+        return ""  # nobody's, from before there was this account
     track = history.positions[symbol].true
     lately = track.within(send.at_ms - IN_FLIGHT_MS, send.at_ms, Decimal(0))
     held = max(abs(qty) for qty in [track.before(send.at_ms, Decimal(0)), *lately])

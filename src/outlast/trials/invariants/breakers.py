@@ -82,6 +82,8 @@ class Breakers(Family):
     def ended(self, c: ClientFacts, how: Ending) -> None:
         del how
         self._recovery.pop(c.name, None)
+        for plane in Plane:  # the next session has breakers of its own, from its first attempt on
+            self._planes.pop((c.name, plane.value), None)
 
     def _plane(self, c: ClientFacts, name: str) -> _Plane:
         return self._planes.setdefault((c.name, name), _Plane(since_s=self.case.now_s))
@@ -104,6 +106,8 @@ class Breakers(Family):
         if self.case.safety_over_s is not None and state == "closed":
             self._check_closed_in_time(c, name, note.at_s)
         was = plane.state
+        if state == "open" and moved_by is None and was not in _SHUT:
+            self._check_something_failed(c, name, note)
         plane.state, plane.since_s, plane.era = state, note.at_s, era
         plane.half_open = [] if state in ("open", "canary") else plane.half_open
         plane.ramp_s = note.at_s if state == "ramp" else None
@@ -136,6 +140,22 @@ class Breakers(Family):
                 f"{c.name}: the breaker of {attempt.plane} opened, but the last call of that plane "
                 f"was {attempt}",
                 key=f"{c.name}/{attempt.plane}/{plane.since_s}",
+            )
+
+    def _check_something_failed(self, c: ClientFacts, name: str, note: Note) -> None:
+        """A breaker opened by no call of its own: by probes, or because nobody could be dialled."""
+        self.case.examined["p6-failure-stays-where-it-is"] += 1
+        own = any(a.is_evidence_of_failure for a in self._plane(c, name).last)
+        undialled = any(
+            attempt.outcome == "not_sent"
+            for other in Plane
+            for attempt in self._plane(c, other.value).last
+        )
+        if not own and not undialled:
+            self.fail(
+                "p6-failure-stays-where-it-is",
+                f"{c.name}: the breaker of {name} opened, and none of the last calls had failed",
+                key=f"{c.name}/{name}/{note.at_s}",
             )
 
     def _check_in_flight(self, c: ClientFacts, attempt: Attempt, plane: _Plane) -> None:

@@ -9,13 +9,17 @@ from outlast.client.session import Session
 from outlast.client.settings import Settings
 from outlast.errors import StaleData
 from outlast.trials.invariants.case import Case, Family
-from outlast.trials.invariants.facts import ClientFacts, Order
+from outlast.trials.invariants.facts import Attempt, ClientFacts, Order
 from outlast.trials.invariants.orders import horizon_s
 
 __all__ = ["Convergence"]
 
 KNOWN_WITHIN_S: Final = 30.0
 """After the horizon."""
+TIGHT_FACTOR: Final = 0.1
+"""With a tenth of the usual limits or less it is they that space the questions out: what does not
+fit into the window of a minute in which the trouble ended is asked in the next."""
+TIGHT_S: Final = 60.0
 FRESH_WITHIN_S: Final = 30.0
 """After the next poll."""
 _POLL_JITTER: Final = 1.2
@@ -29,12 +33,20 @@ class Convergence(Family):
         super().__init__(case)
         self._since: dict[tuple[str, str], float] = {}
         """Since when an order of ours is not known, by client and id."""
+        self._silent_s: dict[tuple[str, str], float] = {}
+        """How long the venue has left the request for an order unanswered, at most."""
 
     # Intents.
 
     def intended(self, c: ClientFacts, order: Order, before: Order | None) -> None:
         del before
         self._since[c.name, order.client_order_id] = self.case.now_s
+
+    def attempted(self, c: ClientFacts, attempt: Attempt) -> None:
+        if attempt.request == "order.place" and attempt.layer == "transport":
+            key = (c.name, attempt.client_order_id or "")
+            silent_s = attempt.done_s - attempt.sent_s
+            self._silent_s[key] = max(silent_s, self._silent_s.get(key, 0.0))
 
     def changed(self, c: ClientFacts, before: Order | None, after: Order, because: str) -> None:
         del because, before
@@ -52,7 +64,12 @@ class Convergence(Family):
         session = c.client.session
         settings = Settings() if session is None else session.settings
         healthy_s = max(self.case.safety_over_s, since_s, c.opened_s)
-        due_s = healthy_s + horizon_s(settings) + KNOWN_WITHIN_S
+        silent_s = self._silent_s.get((c.name, order.client_order_id), 0.0)
+        is_stuck = silent_s >= settings.settle.engine_gives_up_s
+        due_s = healthy_s + horizon_s(settings, is_stuck=is_stuck) + KNOWN_WITHIN_S
+        factor = self.case.trial.scenario.limits.factor
+        if factor is not None and factor <= TIGHT_FACTOR:
+            due_s += TIGHT_S
         if self.case.now_s > due_s:
             self.fail(
                 "intents-end",

@@ -28,7 +28,10 @@ __all__ = [
 ]
 
 FINAL: Final = frozenset({"denied", "filled", "canceled", "expired", "rejected", "not_placed"})
-MAY_BE_LIVE: Final = frozenset({"submitted", "unknown", "accepted", "partially_filled"})
+MAY_BE_LIVE: Final = frozenset(
+    {"initialized", "submitted", "unknown", "accepted", "partially_filled"}
+)
+"""From its intent on: that it was handed to the wire is not written down again."""
 ZERO: Final = Decimal(0)
 
 

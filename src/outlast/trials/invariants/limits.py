@@ -45,6 +45,11 @@ class _Quiet:
                 return bool(attempt.costs.get(counter))
 
 
+_OUT_OF_ORDER: Final = 4.0
+"""Attempts are told when they end, not when they were paid for: what a success earned in between
+was capped before the retry's token was taken. So many are under way at a time."""
+
+
 class RetryLedger:
     """The account of one retry budget, kept from the journal: what was earned, what was spent."""
 
@@ -61,7 +66,7 @@ class RetryLedger:
         """Book a retry; False when there was nothing to pay it with."""
         self._grow(at_s)
         self._tokens -= 1
-        return self._tokens > -1e-6
+        return self._tokens > -_OUT_OF_ORDER
 
     def _grow(self, at_s: float) -> None:
         passed_s = max(0.0, at_s - self._as_of_s)

@@ -33,14 +33,20 @@ _RANK: Final = {
 }
 _HELD_FOR_NOTHING: Final = frozenset({"denied", "rejected", "not_placed"})
 _SEEN_AT_VENUE: Final = frozenset({"accepted", "partially_filled", "filled", "canceled", "expired"})
+_ENGINE_WORK: Final = frozenset({"orders.create", "orders.cancel", "orders.cancel_all"})
+"""What the matching engine itself must answer."""
 _EXIT_LOOKBACK_S: Final = 150.0
 """How old the position may be that an exit is sized by: as old as one that can be read as fresh."""
 
 
-def horizon_s(settings: Settings) -> float:
-    """How long after its sending an order can still appear, as the client itself declares it."""
+def horizon_s(settings: Settings, *, is_stuck: bool = False) -> float:
+    """How long after its sending an order can still appear, as the client itself declares it.
+
+    `is_stuck`: the venue left its own request unanswered for longer than it gives itself.
+    """
     settle = settings.settle
-    return settings.valid_for_s + settle.engine_gives_up_s + settle.margin_s
+    longest_s = settle.stuck_s if is_stuck else settle.engine_gives_up_s
+    return settings.valid_for_s + longest_s + settle.margin_s
 
 
 _Shape = tuple[str, str, str, Decimal, Decimal | None]
@@ -65,6 +71,8 @@ class Orders(Family):
     def __init__(self, case: Case) -> None:
         super().__init__(case)
         self._sends: dict[tuple[str, str], _Sends] = {}
+        self._fences: dict[tuple[str, str], list[float]] = {}
+        """By client and symbol: when requests arrived that the engine itself has answered."""
         self._asked: dict[tuple[str, int], Counter[_Shape]] = {}
         """By client and incarnation: orders that the strategy asked for and no intent answers."""
 
@@ -168,7 +176,13 @@ class Orders(Family):
     # No blind repeat.
 
     def requested(self, c: ClientFacts | None, record: RequestRecord) -> None:
-        if c is None or record.endpoint != "orders.create":
+        if c is None:
+            return
+        answered = record.endpoint in _ENGINE_WORK and record.told is not Told.AMBIGUOUS
+        if answered and record.symbol is not None:
+            arrived_s = self.case.at_s(record.arrived_ms)
+            self._fences.setdefault((c.name, record.symbol), []).append(arrived_s)
+        if record.endpoint != "orders.create":
             return
         creates = (record.create,) if record.create is not None else record.batch
         for create in creates:
@@ -327,6 +341,16 @@ class Orders(Family):
                 "p2-unknown-ends-by-proof",
                 f"{c.name}: {after} was held for not placed (because: {because}), but no answer "
                 f"after {due_s:.3f} s, until when it could still arrive, said that there is none",
+                key=name,
+            )
+            return
+        symbol = self.case.truth.traded_as(c.venue, after.symbol)
+        if not any(at_s >= due_s for at_s in self._fences.get((c.name, symbol), ())):
+            self.fail(
+                "p2-unknown-ends-by-proof",
+                f"{c.name}: {after} was held for not placed (because: {because}), but the engine "
+                f"has answered nothing on {symbol} that came after {due_s:.3f} s: it may still "
+                "stand in its queue",
                 key=name,
             )
 

@@ -17,7 +17,7 @@ import msgspec
 
 from outlast.errors import Failure, Layer, Outcome, Remedy, Scope
 from outlast.model import Instrument, OrderReport, OrderStatus, OrderType, Source, TimeInForce
-from outlast.venues._binance import Meaning, failure_of
+from outlast.venues._binance import Meaning, failure_of, look
 from outlast.venues.binance_um.codes import ERRORS, OURS
 from outlast.venues.binance_um.replies import Row, check_amount, decode, read, side_of, symbol_of
 from outlast.wire import WireReply, WireRequest
@@ -114,7 +114,9 @@ def read_order(
     """The answer to a place, a cancel or a query: of this order and no other, or a failure."""
 
     def values(body: bytes) -> OrderReport | Failure:
-        head = decode(body, dict[str, msgspec.Raw])
+        head = look(body).fields
+        if head is None:
+            raise ValueError("the answer is no object")
         if "algoId" in head and "algoStatus" not in head and request.name == "order.cancel":
             return failure_of(request, reply, _NO_DETAILS, message="cancel confirmed by id only")
         report = _report(body, {instrument.venue_symbol: instrument}, is_algo="algoId" in head)

@@ -123,7 +123,8 @@ ERRORS: Final[Mapping[str, Meaning]] = {
     # Over a limit, and what follows from too many of those.
     "EGeneral:Temporary lockout": _wait("locked_out", LOCKOUT_S, Scope.KEY),
     "EGeneral:Too many requests": _wait("rate_limited", DECAY_S, Scope.IP),
-    "EAPI:Rate limit exceeded": _wait("rate_limited", DECAY_S, Scope.KEY),
+    # Of the REST counter, which order entry and cancels do not use: those go on.
+    "EAPI:Rate limit exceeded": _wait("rate_limited", DECAY_S, Scope.ACCOUNT),
     "EAuth:Rate limit exceeded": _wait("rate_limited", AUTH_S, Scope.KEY, SUPPORT),
     "EAuth:Too many requests": _wait("rate_limited", AUTH_S, Scope.KEY, SUPPORT),
     "EOrder:Rate limit exceeded": _wait("orders_rate_limited", POINTS_S, Scope.SYMBOL),

@@ -86,6 +86,7 @@ def _instrument(name: str, raw: msgspec.Raw) -> Instrument:
         notional_min=row.costmin or Decimal(0),
         price_min=tick,
         price_max=_UNLIMITED,
+        price_decimals=row.pair_decimals,
         is_tradable=row.status in _TRADABLE,
         venue_status=row.status,
         aliases=tuple(dict.fromkeys(alias for alias in aliases if alias != row.altname)),

@@ -1,0 +1,175 @@
+"""outlast itself, with every default, and with one of its parts taken out.
+
+The parts are taken out here, from the outside: the product has no switches for them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from benchmarks.resilience.rest import Account, entry_price
+from benchmarks.resilience.trace import Call, Done, Kind
+
+import outlast
+from outlast.client.assembly import Rooms
+from outlast.client.session import Session
+from outlast.core.budget import RetryBudget
+from outlast.errors import (
+    Failure,
+    NotSent,
+    OutcomeUnknown,
+    OutlastError,
+)
+from outlast.wire import Lane
+
+__all__ = ["PARTS", "OutlastClient", "outlast_client"]
+
+SYMBOLS: Final = {"binance-um": "BTC/USDT:USDT", "binance-spot": "BTC/USDT"}
+
+
+def _no_breaker(rooms: Rooms) -> None:
+    rooms.guard.shadow()
+
+
+def _no_budget(rooms: Rooms) -> None:
+    calls: Any = rooms.calls
+    endless = {"tokens_max": 1e9, "per_success": 0.0, "per_second": 0.0}
+    calls._budget = RetryBudget(**endless)  # noqa: SLF001 - here and below: a part is taken out
+    calls._safety_budget = RetryBudget(**endless)  # noqa: SLF001
+
+
+def _no_headroom(rooms: Rooms) -> None:
+    admission: Any = rooms.admission
+    admission.has_headroom = lambda costs: False
+
+
+class _DeafBanClock:
+    """Hears of every ban and minds none."""
+
+    is_clear = True
+
+    def ban(self, scope: str, **told: Any) -> float:
+        return float(told["now"])
+
+    def free_at(self, scope: str, now: float, *, safety: bool = False) -> float | None:
+        return None
+
+    def reason(self, scope: str) -> str | None:
+        return None
+
+
+def _no_ban_clock(rooms: Rooms) -> None:
+    guard: Any = rooms.guard
+    guard._bans = _DeafBanClock()  # noqa: SLF001
+
+
+def _no_lanes(rooms: Rooms) -> None:
+    """Everybody is TRADE: nothing is reserved for cancels, and none passes an open breaker."""
+    calls: Any = rooms.calls
+    call = calls.call
+
+    async def in_one_lane(request: Any, **terms: Any) -> Any:
+        return await call(replace(request, lane=Lane.TRADE), **terms)
+
+    calls.call = in_one_lane
+
+
+PARTS: Final[dict[str, Callable[[Rooms], None]]] = {
+    "breaker": _no_breaker,
+    "budget": _no_budget,
+    "headroom": _no_headroom,
+    "ban clock": _no_ban_clock,
+    "lanes": _no_lanes,
+}
+
+
+class OutlastClient:
+    def __init__(self, sessions: Mapping[str, Session]) -> None:
+        self._sessions = sessions
+        self._resting: deque[str] = deque()
+
+    async def perform(self, call: Call, now_s: Callable[[], float]) -> Done | None:
+        target = None
+        if call.kind is Kind.CANCEL:
+            if not self._resting:
+                return None
+            target = self._resting.popleft()
+        try:
+            await self._once(call, target)
+        except OutlastError as error:
+            if target is not None:
+                self._resting.append(target)
+            if isinstance(error, OutcomeUnknown) and call.kind is Kind.ENTRY and call.rests:
+                self._resting.append(error.client_order_id)  # it may rest
+            return Done(
+                call,
+                now_s(),
+                ok=False,
+                held=isinstance(error, NotSent),
+                note=type(error).__name__,
+            )
+        return Done(call, now_s(), ok=True)
+
+    async def _once(self, call: Call, target: str | None) -> None:
+        session = self._sessions[call.venue]
+        symbol = SYMBOLS[call.venue]
+        match call.kind:
+            case Kind.PRICE:
+                await session.mark_price(symbol)
+            case Kind.ACCOUNT:
+                await _account(session)
+            case Kind.ENTRY:
+                lasts = "gtc" if call.rests else "ioc"
+                price = entry_price(call)
+                order = await session.submit(
+                    outlast.limit(symbol, "buy", "0.002", price, time_in_force=lasts)
+                )
+                if call.rests and call.venue == "binance-um":
+                    self._resting.append(order.client_order_id)
+            case Kind.CANCEL:
+                assert target is not None
+                await session.cancel(target)
+            case Kind.REDUCE:
+                await session.submit(outlast.market(symbol, "sell", "0.002", reduce_only=True))
+
+
+async def _account(session: Session) -> None:
+    """A private read as the session makes it; its surface gives such reads only in bundles."""
+    rooms: Any = session._rooms  # noqa: SLF001
+    codec = session._codec  # noqa: SLF001
+    query = codec.query_positions if codec.PRODUCT.has_positions else codec.query_balances
+    answer = await rooms.calls.call(query())
+    if isinstance(answer, Failure):
+        raise (
+            outlast.ReadFailed(answer.describe())
+            if answer.outcome.value != "not_sent"
+            else (NotSent(answer.describe()))
+        )
+
+
+@contextlib.asynccontextmanager
+async def outlast_client(
+    accounts: Mapping[str, Account], *, without: str, seed: int, clock: Any
+) -> AsyncIterator[OutlastClient]:
+    async with contextlib.AsyncExitStack() as stack:
+        sessions = {}
+        for venue, account in accounts.items():
+            session = outlast.connect(
+                venue,
+                key=account.key,
+                secret=account.secret,
+                journal=None,
+                settings=outlast.Settings(seed=seed),
+                endpoints={"rest": account.url},
+                clock=clock,
+            )
+            sessions[venue] = await stack.enter_async_context(session)
+            if without:
+                rooms = session._rooms  # noqa: SLF001
+                assert rooms is not None
+                PARTS[without](rooms)
+        yield OutlastClient(sessions)

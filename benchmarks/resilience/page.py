@@ -1,0 +1,257 @@
+"""The page and the plot that the rows of many runs are shown by."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.resilience.clients import CLIENTS
+from benchmarks.resilience.figures import per_second
+from benchmarks.resilience.scenarios import SCENARIOS
+from benchmarks.resilience.trial import run_simulated
+
+__all__ = ["plot", "plotted", "write_page"]
+
+Row = Mapping[str, Any]
+
+COLUMNS: Final = (
+    ("requests_per_call", "requests per call"),
+    ("order_requests_per_call", "of entries"),
+    ("goodput", "goodput"),
+    ("cancel_success", "cancels"),
+    ("reduce_success", "reduce-only"),
+    ("sibling_goodput", "sibling"),
+    ("bans", "bans"),
+    ("over_limit", "over limit"),
+    ("while_banned", "while banned"),
+    ("duplicates", "duplicates"),
+    ("detect_s", "detect s"),
+    ("recover_s", "recover s"),
+    ("recover_entries_s", "entries back s"),
+)
+WORST: Final = frozenset({"bans", "over_limit", "while_banned", "duplicates"})
+"""Shown as the worst seed: one ban is one too many."""
+
+BARS: Final = (
+    ("S1", "requests_per_call", "≤", 0.30, "median"),
+    ("S1", "order_requests_per_call", "≤", 0.05, "median"),
+    ("S1", "bans", "≤", 0, "worst"),
+    ("S1", "sibling_goodput", "≥", 0.99, "median"),
+    ("S1", "detect_s", "≤", 4.0, "p95"),
+    ("S1", "recover_s", "≤", 10.0, "p95"),
+    ("S2-30", "goodput", "≥", 0.99, "median"),
+    ("S2-30", "requests_per_call", "≤", 1.45, "median"),
+    ("S2-60", "goodput", "≥", 0.85, "median"),
+    ("S2-60", "requests_per_call", "≤", 2.2, "median"),
+    ("S3", "cancel_success", "≥", 0.99, "median"),
+    ("S3", "order_requests_per_call", "≤", 0.2, "median"),
+    ("S9", "while_banned", "≤", 0, "worst"),
+)
+
+PACKAGES: Final = (
+    "tenacity", "stamina", "botocore", "purgatory", "httpx-retries", "ccxt", "httpx",
+)  # fmt: skip
+
+HEAD: Final = """\
+# Outages, side by side
+
+Made by `python -m benchmarks.resilience --rows FILE --page docs/resilience.md`; do not edit.
+
+Every client is asked for the same calls at the same instants: 5 a second on Binance futures, 60 %
+reads, 30 % entries, 6 % cancels, 4 % reduce-only orders (and 1 a second on Binance spot where a
+sibling is watched). The n-th request of a kind meets the same fate whichever client sends it.
+Everything counts against the venue's limits, also what the venue refuses. Nothing is tuned per
+scenario: each client has the defaults that its documentation gives.
+
+- *requests per call*: requests that reached the venue in the outage, probes and polls included,
+  over calls asked for in it; *of entries*: the same of orders that add risk.
+- *goodput*: calls that succeeded within their deadline (reads 8 and 12 s, entries 10 s, cancels
+  20 s, reduce-only 25 s), of those asked for in the outage.
+- *over limit*: answers 429 that the client earned. *while banned*: requests that arrived before the
+  time that a 429 or 418 had named. *duplicates*: orders that exist twice for one call. These and
+  the bans are those of the worst seed; everything else is the median.
+- *detect*: until the first read is turned away without asking the venue. *recover*: from the end
+  until the first ten seconds in which 95 % of reads, cancels and reduce-only orders succeed within
+  1.5 s; *entries back*: the same of entries, which outlast holds back on purpose for a while.
+- A dash: there is nothing to measure, or it did not come before the run ended (60 s after).
+"""
+
+
+def write_page(file: Path, rows: Sequence[Row], missed: Mapping[str, str]) -> None:
+    """`missed`: clients that were left out, and the package they need."""
+    parts = [HEAD, _versions(missed), *_bars(rows)]
+    parts.append(
+        "\n![Requests per second by client, in S1 and S2-60](resilience.svg)\n\n"
+        "Requests per second of each client; the outage is shaded. One seed, mean of 5 s.\n"
+    )
+    for name, outage in SCENARIOS.items():
+        of_it = [row for row in rows if row["scenario"] == name and row["how"] == "simulated"]
+        if of_it:
+            parts.append(f"\n## {name}\n\n{outage.title.capitalize()}.\n\n{_table(of_it)}")
+    neighbours = [row for row in rows if row["how"] == "neighbours"]
+    if neighbours:
+        parts.append(_neighbours(neighbours))
+    sockets = [row for row in rows if row["how"] == "sockets"]
+    if sockets:
+        parts.append("\n## Over real sockets, in real time\n")
+        for name in dict.fromkeys(row["scenario"] for row in sockets):
+            of_it = [row for row in sockets if row["scenario"] == name]
+            parts.append(f"\n### {name}\n\n{_table(of_it)}")
+    file.write_text("".join(parts), encoding="utf-8")
+
+
+def _versions(missed: Mapping[str, str]) -> str:
+    found = []
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    text = f"\nCompared: {', '.join(found)}.\n"
+    if missed:
+        text += f"Left out, not installed: {', '.join(sorted(missed))}.\n"
+    return text
+
+
+def _bars(rows: Sequence[Row]) -> list[str]:
+    lines = ["\n## What is promised\n\n| scenario | figure | bar | measured | seeds | |\n"]
+    lines.append("|---|---|---|---|---|---|\n")
+    for scenario, figure, sign, bar, how in BARS:
+        values = [
+            row[figure]
+            for row in rows
+            if (row["scenario"], row["client"], row["how"]) == (scenario, "outlast", "simulated")
+        ]
+        if not values:
+            continue
+        value = _summary(values, how)
+        holds = value is not None and (value <= bar if sign == "≤" else value >= bar)
+        lines.append(
+            f"| {scenario} | {_title(figure)} ({how}) | {sign} {bar:g} | {_shown(value)} "
+            f"| {len(values)} | {'holds' if holds else '**missed**'} |\n"
+        )
+    every = [row["over_limit"] for row in rows if row["client"] == "outlast"]
+    if every:
+        verdict = "holds" if max(every) == 0 else "**missed**"
+        lines.append(
+            f"| all | over limit (worst) | ≤ 0 | {max(every)} | {len(every)} | {verdict} |\n"
+        )
+    return lines
+
+
+def _title(figure: str) -> str:
+    return dict(COLUMNS).get(figure, figure)
+
+
+def _summary(values: Sequence[float | None], how: str) -> float | None:
+    """Of the seeds; one that never came makes the p95 and the worst one that never came."""
+    known = sorted(value for value in values if value is not None)
+    if how == "median":
+        return statistics.median(known) if known else None
+    if len(known) < len(values):
+        return None
+    if how == "worst":
+        return known[-1]
+    return known[min(len(known) - 1, -(-len(known) * 95 // 100) - 1)]
+
+
+def _table(rows: Sequence[Row]) -> str:
+    by_client: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_client[row["client"]].append(row)
+    columns = [
+        (figure, title)
+        for figure, title in COLUMNS
+        if any(row.get(figure) is not None for row in rows)
+    ]
+    lines = ["| client | seeds | " + " | ".join(title for _, title in columns) + " |\n"]
+    lines.append("|---|---|" + "---|" * len(columns) + "\n")
+    for client in CLIENTS:
+        of_it = by_client.get(client)
+        if not of_it:
+            continue
+        cells = []
+        for figure, _ in columns:
+            values = [row.get(figure) for row in of_it]
+            cells.append(_shown(_summary(values, "worst" if figure in WORST else "median")))
+        name = f"**{client}**" if client == "outlast" else client
+        lines.append(f"| {name} | {len(of_it)} | " + " | ".join(cells) + " |\n")
+    return "".join(lines)
+
+
+def _neighbours(rows: Sequence[Row]) -> str:
+    lines = [
+        (
+            "\n## outlast beside two neighbours\n\n"
+            "Two other programs behind the same address use 1,080 of the 2,400 weight a minute, "
+            "and never slow down.\n\n"
+            "| scenario | seeds | requests per call | goodput | over limit | while banned "
+            "| bans |\n"
+            "|---|---|---|---|---|---|---|\n"
+        )
+    ]
+    for name in SCENARIOS:
+        of_it = [row for row in rows if row["scenario"] == name]
+        if not of_it:
+            continue
+        shown = [
+            _shown(_summary([row[figure] for row in of_it], how))
+            for figure, how in (
+                ("requests_per_call", "median"),
+                ("goodput", "median"),
+                ("over_limit", "worst"),
+                ("while_banned", "worst"),
+                ("bans", "worst"),
+            )
+        ]
+        lines.append(f"| {name} | {len(of_it)} | " + " | ".join(shown) + " |\n")
+    return "".join(lines)
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:g}" if isinstance(value, int) else f"{value:.3g}"
+
+
+PLOTTED: Final = ("no retry", "naive tenacity", "botocore quota", "ccxt, 3 retries", "outlast")
+MEAN_OF_S: Final = 5
+
+
+def plotted(clients: Sequence[str]) -> list[str]:
+    return [client for client in PLOTTED if client in clients]
+
+
+def plot(file: Path, clients: Sequence[str]) -> bool:
+    """Draw requests per second against the outage; False where matplotlib is missing."""
+    try:
+        matplotlib = importlib.import_module("matplotlib")
+        matplotlib.use("svg")
+        pyplot = importlib.import_module("matplotlib.pyplot")
+    except ImportError:
+        return False
+    matplotlib.rcParams |= {"svg.hashsalt": "outlast", "font.size": 9}
+    figure, axes = pyplot.subplots(2, 1, figsize=(9, 6.5), layout="constrained")
+    for axis, name in zip(axes, ("S1", "S2-60"), strict=True):
+        for client in clients:
+            trial = run_simulated(SCENARIOS[name], client, 1)
+            counts = per_second(trial)
+            starts = range(0, len(counts) - MEAN_OF_S + 1, MEAN_OF_S)
+            means = [sum(counts[at : at + MEAN_OF_S]) / MEAN_OF_S for at in starts]
+            width = 2.2 if client == "outlast" else 1.1
+            axis.plot(list(starts), means, label=client, linewidth=width)
+            span = (trial.from_s, trial.until_s)
+        axis.axvspan(*span, color="0.92")
+        axis.set_title(f"{name}: {SCENARIOS[name].title}", fontsize=9, loc="left")
+        axis.set_ylabel("requests per second")
+        axis.set_ylim(bottom=0)
+    axes[0].legend(fontsize=8, ncols=3)
+    axes[-1].set_xlabel("seconds")
+    figure.savefig(file, metadata={"Date": None})
+    pyplot.close(figure)
+    return True
