@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...]`: every benchmark, or those that are named; `--list` lists them."""
+"""`python -m benchmarks [NAME ...]` runs every benchmark, or those named; `--list` lists them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BENCHMARKS: Final = {
     "guard": "what the guard adds to a call that succeeds, beside the usual stack",
     "journal": "what the journal adds to an order, beside plain appends",
     "book": "local order books from raw bytes, beside ccxt.pro, cryptofeed, order-book and others",
-    "resilience": "outages, beside tenacity, stamina, botocore's quota, ccxt and others: for hours",
+    "resilience": "outages, beside no retry and tenacity; every peer with --full",
     "mock_load": "the mock under ten thousand requests a minute",
     "planted_bugs": "how many seeded trials it takes to find each of the planted bugs",
 }

@@ -25,10 +25,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
-
-import outlast
 from benchmarks.order_server import SYMBOL, serving
 from benchmarks.side_by_side import Call, measure, table
+
+import outlast
 
 KEY, SECRET = "k" * 64, "s" * 64
 
@@ -80,7 +80,7 @@ async def _httpx_default(stack: contextlib.AsyncExitStack, url: str) -> Call:
 
 
 async def _python_binance(stack: contextlib.AsyncExitStack, url: str) -> Call:
-    from binance import AsyncClient
+    from binance import AsyncClient  # noqa: PLC0415 a peer that may not be installed
 
     client = AsyncClient(KEY, SECRET)
     stack.push_async_callback(client.close_connection)
@@ -102,7 +102,7 @@ async def _python_binance(stack: contextlib.AsyncExitStack, url: str) -> Call:
 
 
 async def _ccxt(stack: contextlib.AsyncExitStack, url: str) -> Call:
-    import ccxt.async_support as ccxt
+    import ccxt.async_support as ccxt  # noqa: PLC0415 a peer that may not be installed
 
     exchange = ccxt.binanceusdm({"apiKey": KEY, "secret": SECRET, "enableRateLimit": False})
     stack.push_async_callback(exchange.close)

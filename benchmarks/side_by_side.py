@@ -67,7 +67,7 @@ def ratio(ours: Measured, peer: Measured) -> float:
 
 
 def table(results: Mapping[str, Measured], *, peers: list[str]) -> str:
-    """One line a candidate: CPU, ratio to each peer, median and 99th percentile of the wall time."""
+    """One line a candidate: CPU, its ratio to each peer, median and p99 of the wall time."""
     head = f"{'candidate':34} {'CPU us':>8}" + "".join(f" {'x ' + p:>18}" for p in peers)
     lines = [f"{head} {'p50 ms':>8} {'p99 ms':>8}"]
     for name, measured in results.items():

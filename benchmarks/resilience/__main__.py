@@ -1,15 +1,15 @@
 """How clients fare in outages, beside each other.
 
-    python -m benchmarks.resilience                          everything, 30 seeds: hours of CPU
-    python -m benchmarks.resilience --quick                  a look: the bars, 2 seeds
+    python -m benchmarks.resilience                  a look: the bars, three clients, 2 seeds
+    python -m benchmarks.resilience --full           everything, 30 seeds: hours of CPU
     python -m benchmarks.resilience --scenario S1 --client outlast --seeds 5
-    python -m benchmarks.resilience --sockets                S1, S4 and S7 in real time
-    python -m benchmarks.resilience --page docs/resilience.md
+    python -m benchmarks.resilience --sockets        S1, S4 and S7 in real time
+    python -m benchmarks.resilience --seeds 0 --rows docs/resilience.jsonl --page docs/resilience.md
 
 Each run is one client in one scenario with one seed, in virtual time against the bundled mock; with
 `--sockets` over real sockets, where a run lasts as long as its scenario. Rows are JSON, one a line;
 `--rows FILE` appends them to a file and skips the runs that the file has already. `--page` makes
-the page, with its plot, from the rows of that file. Clients whose package is missing are left out
+the page, with its plot, from all rows of that file. Clients whose package is missing are left out
 and named.
 """
 
@@ -62,8 +62,9 @@ def main() -> None:
                 file.write(text + "\n")
     if wanted.page is not None:
         rows = [json.loads(line) for line in wanted.rows.read_text(encoding="utf-8").splitlines()]
-        write_page(wanted.page, rows, missed)
-        if not plot(wanted.page.with_suffix(".svg"), plotted(clients)):
+        absent = {name: package for name in CLIENTS if (package := missing(name)) is not None}
+        write_page(wanted.page, rows, absent)
+        if not plot(wanted.page.with_suffix(".svg"), plotted(absent)):
             print("no plot: pip install matplotlib", file=sys.stderr)
 
 
@@ -73,9 +74,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS))
     parser.add_argument("--client", action="append", choices=list(CLIENTS))
-    parser.add_argument("--seeds", type=int, default=None, help="30; with --sockets 5")
+    parser.add_argument(
+        "--seeds", type=int, default=None, help="2; with --full 30, with --sockets 1"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--full", action="store_true", help="every scenario, client and 30 seeds")
     parser.add_argument("--sockets", action="store_true")
     parser.add_argument(
         "--neighbours", action="store_true", help="outlast also beside two programs on its address"
@@ -86,15 +89,12 @@ def _arguments() -> argparse.Namespace:
     if wanted.page is not None and wanted.rows is None:
         parser.error("--page is made from rows: give --rows FILE as well")
     if wanted.scenario is None:
-        wanted.scenario = list(SCENARIOS)
-        if wanted.quick:
-            wanted.scenario = list(BARRED)
-        if wanted.sockets:
-            wanted.scenario = list(ON_SOCKETS)
+        few = ON_SOCKETS if wanted.sockets else BARRED
+        wanted.scenario = list(SCENARIOS if wanted.full else few)
     if wanted.client is None:
-        wanted.client = list(QUICK if wanted.quick else CLIENTS)
+        wanted.client = list(CLIENTS if wanted.full else QUICK)
     if wanted.seeds is None:
-        wanted.seeds = 2 if wanted.quick else 5 if wanted.sockets else 30
+        wanted.seeds = 30 if wanted.full else 1 if wanted.sockets else 2
     return wanted
 
 

@@ -17,6 +17,8 @@ WELL_SHARE: Final = 0.95
 PROMPT_S: Final = 1.5
 """An answer after recovery counts when it came within this."""
 STEP_S: Final = 0.5
+FLIGHT_S: Final = 0.05
+"""An answer and a request may cross: what arrives within this was on its way already."""
 
 Wanted = Callable[[Call], bool]
 
@@ -88,15 +90,18 @@ def _is_upkeep(asked: Asked) -> bool:
 
 def _while_banned(asked: Iterable[Asked]) -> int:
     """Requests that left although the venue had told this address, before, to stay away."""
-    until: dict[str, float] = {}
+    quiets: list[tuple[str, float, float]] = []
     count = 0
     for told in sorted(asked, key=lambda a: a.at_s):
-        if told.ours and told.at_s < until.get(told.venue, 0.0):
-            count += 1
-        if told.ours and told.quiet_s is not None:
-            ends_s = told.told_s + told.quiet_s
-            # What arrives in the same instant was on its way already.
-            until[told.venue] = max(until.get(told.venue, 0.0), ends_s)
+        if not told.ours:
+            continue
+        count += any(
+            venue == told.venue and from_s < told.at_s < until_s
+            for venue, from_s, until_s in quiets
+        )
+        if told.quiet_s is not None:
+            heard_s = told.told_s + FLIGHT_S
+            quiets.append((told.venue, heard_s, told.told_s + told.quiet_s))
     return count
 
 

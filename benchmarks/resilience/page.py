@@ -53,6 +53,14 @@ BARS: Final = (
     ("S9", "while_banned", "≤", 0, "worst"),
 )
 
+CONTESTED: Final = (
+    ("goodput", "More goodput", 1),
+    ("cancel_success", "More cancels", 1),
+    ("requests_per_call", "Fewer requests per call", -1),
+    ("recover_s", "Sooner back", -1),
+)
+MARGIN: Final = 0.005
+
 PACKAGES: Final = (
     "tenacity", "stamina", "botocore", "purgatory", "httpx-retries", "ccxt", "httpx",
 )  # fmt: skip
@@ -60,7 +68,9 @@ PACKAGES: Final = (
 HEAD: Final = """\
 # Outages, side by side
 
-Made by `python -m benchmarks.resilience --rows FILE --page docs/resilience.md`; do not edit.
+Made by `python -m benchmarks.resilience --rows docs/resilience.jsonl --page docs/resilience.md`; do
+not edit. More seeds, or what is missing: the same with `--full`, which makes only the runs that the
+file of rows does not have. A table says how many seeds it has seen.
 
 Every client is asked for the same calls at the same instants: 5 a second on Binance futures, 60 %
 reads, 30 % entries, 6 % cancels, 4 % reduce-only orders (and 1 a second on Binance spot where a
@@ -93,6 +103,7 @@ def write_page(file: Path, rows: Sequence[Row], missed: Mapping[str, str]) -> No
         of_it = [row for row in rows if row["scenario"] == name and row["how"] == "simulated"]
         if of_it:
             parts.append(f"\n## {name}\n\n{outage.title.capitalize()}.\n\n{_table(of_it)}")
+            parts.append(_losses(of_it))
     neighbours = [row for row in rows if row["how"] == "neighbours"]
     if neighbours:
         parts.append(_neighbours(neighbours))
@@ -184,6 +195,33 @@ def _table(rows: Sequence[Row]) -> str:
     return "".join(lines)
 
 
+def _losses(rows: Sequence[Row]) -> str:
+    """Who does better than outlast, and by what; in words, so that nobody has to look for it."""
+    medians: dict[str, dict[str, float | None]] = {}
+    for client in CLIENTS:
+        of_it = [row for row in rows if row["client"] == client]
+        if of_it and not client.startswith("outlast without"):
+            medians[client] = {
+                figure: _summary([row.get(figure) for row in of_it], "median")
+                for figure, _, _ in CONTESTED
+            }
+    ours = medians.pop("outlast", None)
+    if ours is None or not medians:
+        return ""
+    told = []
+    for figure, words, sign in CONTESTED:
+        own = ours[figure]
+        better = [
+            f"{client} ({_shown(theirs[figure])})"
+            for client, theirs in medians.items()
+            if own is not None and (value := theirs[figure]) is not None
+            if sign * (value - own) > MARGIN
+        ]
+        if better:
+            told.append(f"{words} than outlast ({_shown(own)}): {', '.join(better)}.")
+    return "".join(f"\n{line}\n" for line in told)
+
+
 def _neighbours(rows: Sequence[Row]) -> str:
     lines = [
         (
@@ -223,8 +261,9 @@ PLOTTED: Final = ("no retry", "naive tenacity", "botocore quota", "ccxt, 3 retri
 MEAN_OF_S: Final = 5
 
 
-def plotted(clients: Sequence[str]) -> list[str]:
-    return [client for client in PLOTTED if client in clients]
+def plotted(missed: Mapping[str, str]) -> list[str]:
+    """The clients of the plot, those that are missing left out."""
+    return [client for client in PLOTTED if client not in missed]
 
 
 def plot(file: Path, clients: Sequence[str]) -> bool:

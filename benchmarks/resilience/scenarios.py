@@ -102,12 +102,17 @@ def _stepped(builder: ScenarioBuilder) -> float:
 
 
 def _limited(builder: ScenarioBuilder) -> float:
-    """Half of all requests fail; in the middle the venue asks for quiet, and later it bans."""
+    """Half of all requests fail; twice the venue answers nothing but "stay away".
+
+    The phases end when the first of these answers said they would.
+    """
     half = fault("*", p=0.5, reply="unavailable")
     builder.phase("broken", "40s", faults=[half])
-    builder.phase("limited", "80s", faults=[fault("*", times=1, reply="rate_limited"), half])
-    builder.phase("banned", "180s", faults=[fault("*", times=1, reply="banned"), half])
-    return 300.0
+    builder.phase("limited", "50s", faults=[fault("*", reply="rate_limited")])
+    builder.phase("again", "30s", faults=[half])
+    builder.phase("banned", "2m", faults=[fault("*", reply="banned")])
+    builder.phase("still", "30s", faults=[half])
+    return 270.0
 
 
 SCENARIOS: Final[dict[str, Outage]] = {
@@ -184,7 +189,7 @@ SCENARIOS: Final[dict[str, Outage]] = {
         ),
         Outage(
             name="S9",
-            title="half of all requests fail; after 40 s one 429, after 120 s one ban of 2 minutes",
+            title="half of all requests fail; in between 50 s of 429 and a ban of 2 minutes",
             broken=_limited,
         ),
     )

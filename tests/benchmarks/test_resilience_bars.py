@@ -67,9 +67,9 @@ def test_the_figures_see_what_a_client_does_that_minds_no_ban():
     """Else a bar that holds might hold because nothing is counted."""
     outage = replace(SCENARIOS["S9"], calm_s=10.0, after_s=10.0)
     found = figures(run_simulated(outage, "no retry", 1))
-    assert found["while_banned"] > 100
+    assert found["while_banned"] > 500  # 5 calls a second in 170 s of "stay away"
     assert found["requests_per_call"] == 1.0
-    assert 0.3 < found["goodput"] < 0.6
+    assert 0.1 < found["goodput"] < 0.3
 
 
 def test_every_client_is_asked_for_the_same_calls():

@@ -239,6 +239,8 @@ def test_a_session_opens_while_the_venue_is_down_for_ten_seconds(reply, tmp_path
         began = w.clock.now()
         async with w.connect() as venue:
             assert 9 < w.clock.now() - began < 25
+            assert venue.trading_state(BTC) is outlast.REDUCING  # it has come into an outage
+            await asyncio.sleep(100)
             assert (await venue.submit(BUY)).status is OrderStatus.ACCEPTED
         w.judge()
 
@@ -254,6 +256,8 @@ def test_a_session_that_cannot_open_says_why_and_leaves_the_journal_free(tmp_pat
                 raise AssertionError("it cannot have opened")
         w.heal()
         async with w.connect() as venue:
+            assert venue.trading_state(BTC) is outlast.REDUCING
+            await asyncio.sleep(100)
             assert (await venue.submit(BUY)).status is OrderStatus.ACCEPTED
 
     play(story, tmp_path)

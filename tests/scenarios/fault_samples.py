@@ -16,7 +16,7 @@ from typing import Any
 
 from scenario_text import REQUESTS, Phase, Rule, Story, seconds
 from stand import HELD_AWAY, Stand
-from venue_wires import HELD, NOT_ON_THE_VENUE, Sent
+from venue_wires import NOT_ON_THE_VENUE, Sent
 from wire_words import Heard, wrong
 
 REACHED = 120
@@ -25,6 +25,9 @@ TAKEN = 12
 """So many are to be taken by a rule whose effect is a share."""
 FEW = 8
 """So many at least are to be taken by every rule."""
+HELD = {"binance-um": 16, "binance-spot": 48, "kraken-spot": 48}
+"""So many orders at most rest in an account of a sample. On futures margins are reckoned over all
+of them; elsewhere many accounts, each with the scenario's own stops, would move the market."""
 ENOUGH = 200
 """No more for the sake of a share that few requests reach."""
 NETWORK_S = 0.15
@@ -108,7 +111,7 @@ def held_for(story: Story, venue: str) -> int:
         for kind, count in plan(phase, venue, admitted).items()
         if kind.endpoint in ("orders.cancel", "orders.amend")
     ]
-    return min(HELD, max(most, default=1))
+    return min(HELD[venue], max(most, default=1))
 
 
 @dataclass

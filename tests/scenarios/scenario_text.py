@@ -113,7 +113,7 @@ class Story:
     """One scenario file.
 
     `longest_s` cuts its phases to that, as far as they have no course that takes longer: two waves
-    of a flap, a ramp, the timeline, and with `waits` reports that are late, with `moves` what the
+    of a flap, the timeline, and with `waits` ramps and reports that are late, with `moves` what the
     market does. The entries of the status page stay at their places among the phases.
     """
 
@@ -183,7 +183,7 @@ def _moved(at_s: float, cuts: list[tuple[float, float, float, float]]) -> float:
 
 def _course_s(phase: dict[str, Any], *, waits: bool, moves: bool) -> float:
     """How long it takes until a phase has done all that its text says."""
-    ends = [seconds(phase["for"]) if "ramp" in phase else 0.0]
+    ends = [seconds(phase["for"]) if waits and "ramp" in phase else 0.0]
     if "flap" in phase:
         ends.append(2 * sum(seconds(phase["flap"][half]) for half in ("good", "bad")))
     ends += [seconds(item["at"]) for key in ("timeline", "events") for item in phase.get(key, [])]

@@ -271,14 +271,17 @@ def test_new_exposure_while_an_exit_waits(adds):
 def test_new_exposure_in_a_false_dawn(waits):
     """Between two crashes the venue takes a few orders again; the way back is gated."""
 
+    story = Story("double-restart-failover", longest_s=300)
+    _, dawn, *_, trading = story.phases
+
     async def bot(stand: Stand) -> None:
-        await stand.goto(100 * 60 + 30 if waits else 20 * 60 + 5)
+        await stand.goto(trading.start_s + 30 if waits else dawn.start_s + 5)
         for number, price in enumerate(prices(stand, 25)):
             heard = await place(stand, f"n{number}", price)
             if heard.status == 200:
                 return
 
-    verdict = judge(Story("double-restart-failover"), bot)
+    verdict = judge(story, bot)
     if waits:
         assert_held(verdict, "no_new_exposure_before")
     else:

@@ -50,35 +50,62 @@ class WireClient:
         self, method: str, target: str, headers: dict[str, str], body: bytes = b""
     ) -> Heard:
         """Send one request and wait for the end of its story, however long."""
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        if body or method in ("POST", "PUT"):
+            lines += f"content-length: {len(body)}\r\n"
+        head = f"{method} {target} HTTP/1.1\r\n{self._lines}{lines}\r\n"
         loop = asyncio.get_running_loop()
         began, heard = loop.time(), Heard(0.0)
         try:
-            reader, writer = await asyncio.open_connection(self._host, self._port)
+            _, exchange = await loop.create_connection(
+                lambda: _Exchange(head.encode() + body, heard), self._host, self._port
+            )
         except OSError:
             heard.error = "refused"
         else:
-            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-            if body or method in ("POST", "PUT"):
-                lines += f"content-length: {len(body)}\r\n"
-            head = f"{method} {target} HTTP/1.1\r\n{self._lines}{lines}\r\n"
-            writer.write(head.encode() + body)
-            try:
-                await _read(reader, heard)
-            except ConnectionResetError:
-                heard.error = "reset"
-            except asyncio.IncompleteReadError as error:
-                heard.error = "hung up" if heard.status is None else "cut"
-                heard.body = error.partial if heard.error == "cut" else b""
-            finally:
-                writer.close()
+            await exchange.over
         heard.seconds = loop.time() - began
         return heard
 
 
-async def _read(reader: asyncio.StreamReader, heard: Heard) -> None:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    first, *lines = head[:-4].split("\r\n")
-    fields = (line.split(":", 1) for line in lines)
-    heard.headers = {name.lower(): value.strip() for name, value in fields}
-    heard.status = int(first.split(" ", 2)[1])
-    heard.body = await reader.readexactly(int(heard.headers["content-length"]))
+class _Exchange(asyncio.Protocol):
+    """One connection: writes the request, reads until the answer is whole or the end comes."""
+
+    def __init__(self, request: bytes, heard: Heard) -> None:
+        self._request, self._heard = request, heard
+        self._due = -1  # bytes of the body; not known yet
+        self._data = bytearray()
+        self.over = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        if self._due < 0:
+            head, end, rest = bytes(self._data).partition(b"\r\n\r\n")
+            if not end:
+                return
+            first, *lines = head.decode("latin-1").split("\r\n")
+            fields = (line.split(":", 1) for line in lines)
+            self._heard.headers = {name.lower(): value.strip() for name, value in fields}
+            self._heard.status = int(first.split(" ", 2)[1])
+            self._due = int(self._heard.headers["content-length"])
+            self._data = bytearray(rest)
+        if len(self._data) >= self._due:
+            self._finish("")
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            self._finish("reset")
+        else:
+            self._finish("hung up" if self._heard.status is None else "cut")
+
+    def _finish(self, error: str) -> None:
+        if not self.over.done():
+            self._heard.error = error
+            self._heard.body = bytes(self._data) if self._heard.status is not None else b""
+            self.over.set_result(None)

@@ -27,7 +27,7 @@ _SELECT: Final = "SELECT seq, at, kind, data, chain_hash FROM records"
 
 @cache
 def _insert(rows: int) -> str:
-    return "INSERT INTO records VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * rows)
+    return "INSERT INTO records VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * rows)  # noqa: S608 a constant
 
 
 _SCHEMA: Final = """

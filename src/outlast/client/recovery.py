@@ -17,7 +17,7 @@ from outlast.client.guard import Guard, local_failure
 from outlast.client.journal import Journal
 from outlast.client.logs import logger
 from outlast.core.recovery import Recovery, RecoverySettings, Stage
-from outlast.errors import Failure
+from outlast.errors import Failure, Remedy
 from outlast.model import Plane
 from outlast.wire import Clock
 
@@ -32,6 +32,9 @@ UNWELL_MIN: Final = 2
 """A venue that fails a fifth of the calls of the last half minute, and more than one, is not well,
 though far too much gets through to open a breaker: the false dawn of 19 May 2020 let a fifth to
 three fifths through for 18 minutes, and then came the second crash (BitMEX)."""
+COOLING_PROBE_EVERY_S: Final = 3.0
+"""Nobody knows that a venue stays well by not asking: ten cheap reads in half a minute, in which a
+venue that fails two calls in five shows it 19 times in 20."""
 LOOK_EVERY_S: Final = 1.0
 RECONCILE_AGAIN_FIRST_S: Final = 2.0
 RECONCILE_AGAIN_MOST_S: Final = 15.0
@@ -99,8 +102,16 @@ class RecoveryDesk:
         entry, after reconciliation and cool-down, finds out.
         """
         if failure.kind in _HALTED:
-            self._begin(f"the venue is closed: {failure.describe()}")
+            self._begin(f"the venue is closed: {failure.kind}")
             self.look()
+
+    def opened_into(self, failure: Failure) -> None:
+        """What a session asks first was not answered: it has come into an outage.
+
+        Should it give up, the next one on this journal knows. A wait for a limit is no outage.
+        """
+        if failure.infrastructure and failure.remedy is not Remedy.WAIT_BAN:
+            self._begin(f"it was on when the session was opened: {failure.kind}")
 
     def look(self) -> None:
         """See whether an outage has begun or ended."""
@@ -112,8 +123,16 @@ class RecoveryDesk:
         self._recovery.held(now=self._clock.now())  # takes the steps that time brings
         self._tell()
 
-    async def return_for_ever(self, reconcile: Callable[[], Awaitable[bool]]) -> None:
-        """See every outage to its end. `reconcile` compares everything; True: all was answered."""
+    async def return_for_ever(
+        self,
+        reconcile: Callable[[float], Awaitable[bool]],
+        probe: Callable[[], Awaitable[object]],
+    ) -> None:
+        """See every outage to its end.
+
+        `reconcile(since)` compares what was not compared since then; True: now all has been.
+        `probe` sends one cheap read, of which the guard tells what became.
+        """
         pause_s = RECONCILE_AGAIN_FIRST_S
         while True:
             self.look()
@@ -121,11 +140,14 @@ class RecoveryDesk:
                 self._begun.clear()
                 await self._begun.wait()
                 pause_s = RECONCILE_AGAIN_FIRST_S
+            elif self._stage is Stage.COOLING:
+                await probe()
+                await self._clock.sleep(COOLING_PROBE_EVERY_S)
             elif not self._recovery.wants_reconciliation:
                 await self._clock.sleep(LOOK_EVERY_S)
             else:
-                began_at = self._clock.now()
-                if await reconcile() and not self._is_unwell():
+                began_at = self._recovery.ended_at
+                if await reconcile(began_at) and not self._is_unwell():
                     self._recovery.reconciled(began_at=began_at, now=self._clock.now())
                 else:
                     await self._clock.sleep(pause_s)
@@ -186,5 +208,5 @@ class RecoveryDesk:
         else:
             self._guard.on_result = self._heard
         self._log.warning("outlast.recovery_changed", stage=stage.value, reason=why)
-        self._journal.note("recovery.changed", stage=stage.value, reason=why)
+        self._journal.note_now("recovery.changed", stage=stage.value, reason=why)
         self._events.publish(RecoveryChanged(stage=stage.value, reason=why))

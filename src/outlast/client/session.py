@@ -109,6 +109,9 @@ class Session:
         self._background: list[asyncio.Task[None]] = []
         self._rooms: Rooms | None = None
         self._is_closing = self._is_closed = False
+        self._orders_read_at: dict[bool, float] = {}
+        """When all open orders were asked for last, on the way back from an outage (monotonic);
+        conditional ones apart, where the venue lists them apart."""
 
     def __repr__(self) -> str:
         return f"<Session {self.venue}>"
@@ -166,6 +169,8 @@ class Session:
                 limits = await rooms.instruments.load()
                 break
             except ReadFailed as error:
+                if error.failure is not None:
+                    rooms.recovery.opened_into(error.failure)
                 told_s = 0.0 if error.failure is None else error.failure.retry_after_s or 0.0
                 wait_s = max(OPEN_EVERY_S, told_s)
                 if self._clock.now() + wait_s >= until:
@@ -186,6 +191,7 @@ class Session:
             failure = await rooms.account.refresh(what)
             if failure is None:
                 continue
+            rooms.recovery.opened_into(failure)
             unread = read_error(failure, venue=self.venue, clock=self._clock, what=what)
             if isinstance(unread, AuthenticationFailed):
                 raise unread
@@ -199,12 +205,13 @@ class Session:
         if self._has_keys:
             shown = await rooms.lookups.all_open_orders()
             if isinstance(shown, Failure):
+                rooms.recovery.opened_into(shown)
                 self._log.error("outlast.orders_unread", reason=shown.describe())
         self._spawn(rooms.upkeep.keep_time_for_ever())
         self._spawn(rooms.upkeep.checkpoint_for_ever())
         if self._has_keys:
             self._spawn(rooms.upkeep.poll_for_ever())
-            self._spawn(rooms.recovery.return_for_ever(self._reconcile_anew))
+            self._spawn(rooms.recovery.return_for_ever(self._reconcile_since, self._probe))
             self._spawn(rooms.upkeep.look_again_for_ever())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -421,13 +428,44 @@ class Session:
             "chores": len(self._background),
         }
 
-    async def _reconcile_anew(self) -> bool:
-        """Compare everything; True when all was asked for from now on, answered and believed."""
-        account, began = self._open.account, self._clock.now()
-        report = await self.reconcile()
-        passed_s = self._clock.now() - began
-        ages = [account.age_s(what) for what in account.readable]
-        return report.is_complete and all(age is not None and age <= passed_s for age in ages)
+    async def _reconcile_since(self, since: float) -> bool:
+        """Compare with the venue what was not since `since` (monotonic); True when all was.
+
+        What has been answered is not asked for again: all of it at once may be more than is left of
+        the limits.
+        """
+        rooms = self._open
+        for what in rooms.account.readable:
+            failure = await rooms.account.refresh(what, age_max_s=self._clock.now() - since)
+            age_s = rooms.account.age_s(what)
+            if failure is not None or age_s is None or self._clock.now() - age_s < since:
+                return False  # the one that was joined may have been asked before
+        for conditional in (False, True) if self._codec.CONDITIONAL_APART else (False,):
+            if self._orders_read_at.get(conditional, float("-inf")) < since:
+                asked_at = self._clock.now()
+                if not await self._open_orders_are_known(conditional=conditional):
+                    return False
+                self._orders_read_at[conditional] = asked_at
+        if rooms.account.troubled.is_set():
+            await rooms.upkeep.look_again()
+        return not (self.orders.unknown() or rooms.account.doubts())
+
+    async def _probe(self) -> None:
+        await self._open.calls.probe(self._codec.probe())
+
+    async def _open_orders_are_known(self, *, conditional: bool) -> bool:
+        """Ask for all open orders of one kind, and after those that are held for open and gone."""
+        rooms = self._open
+        shown = await rooms.lookups.open_orders(None, conditional=conditional)
+        if isinstance(shown, Failure):
+            return False
+        for order in rooms.book.ledger.open():
+            is_apart = order.order_type.is_conditional and self._codec.CONDITIONAL_APART
+            if is_apart == conditional and order.client_order_id not in shown:
+                instrument = self.instrument(order.symbol)
+                if await rooms.desk.look_for(order, instrument) is not None:
+                    return False
+        return True
 
     def _why_held(self, symbol: str) -> Held | None:
         rooms = self._open

@@ -209,7 +209,11 @@ class Upkeep:
 
         Not for ever: a front door may be down by itself, so now and then each plane asks.
         """
-        is_behind = plane is not _FRONT_DOOR and self._guard.is_left_alone(_FRONT_DOOR)
+        is_behind = (
+            plane is not _FRONT_DOOR
+            and self._guard.is_left_alone(plane)  # one in mere doubt is judged by its own answers
+            and self._guard.is_left_alone(_FRONT_DOOR)
+        )
         spared = self._spared.get(plane, 0)
         self._spared[plane] = spared + 1 if is_behind and spared < _SPARED_MAX else 0
         return self._spared[plane] > 0

@@ -120,6 +120,11 @@ class Recovery:
             self._ended, self._ended_at = True, now
 
     @property
+    def ended_at(self) -> float:
+        """When the last outage was over: what was asked for since then may be believed."""
+        return self._ended_at
+
+    @property
     def wants_reconciliation(self) -> bool:
         """True when the outage is over and only a reconciliation is missing."""
         return self._stage is Stage.SHUT and self._ended

@@ -72,7 +72,7 @@ class _Fold:
         self._histories = truth.history.of(account)
         self._by_venue = {history.venue: history for history in self._histories}
         self._unknowns: dict[tuple[int, int], Unknown] = {}
-        self._closed: list[Intent] = []
+        self._closed: set[int] = set()
         self._dropped: set[tuple[int, int]] = set()
         self._stay: list[Intent] = []
         self._intents: list[Intent] = []
@@ -129,7 +129,7 @@ class _Fold:
                 continue
             if send.able_ms is None and _is_before(unknown.send.able_ms, self._until_ms):
                 send.able_ms = unknown.send.able_ms
-            if not self._is_busy(send) and _is_before(unknown.resolved_ms, self._until_ms):
+            if not self.is_busy(send) and _is_before(unknown.resolved_ms, self._until_ms):
                 send.resolved_ms = unknown.resolved_ms
 
     # -- letting go -------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class _Fold:
     def drop_closed(self) -> None:
         """Close the intents that nothing can be added to any more."""
         for intent in self._intents:
-            if any(map(self._is_busy, intent.sends)) or any(map(self._is_live, intent.orders)):
+            if any(map(self.is_busy, intent.sends)) or any(map(self._is_live, intent.orders)):
                 self._stay.append(intent)
                 continue
             told_ms = intent.told_ms()
@@ -158,7 +158,7 @@ class _Fold:
             else:
                 self._fates.append(send)
 
-    def _is_busy(self, send: Send) -> bool:
+    def is_busy(self, send: Send) -> bool:
         """Whether the scenario may still land what it asks for, or make it vanish."""
         busy_ms = send.record.busy_until_ms
         return busy_ms is not None and busy_ms >= self._until_ms
@@ -197,6 +197,9 @@ class _Fold:
         self._count(self._fates[: max(0, len(self._fates) - count)])
         self._fates = self._fates[max(0, len(self._fates) - count) :]
 
+    def staying(self) -> list[Intent]:
+        return [*self._stay, *self.going_on.values()]
+
     def came_to_nothing(self, send: Send) -> bool:
         """Whether a send made no order, and the client knows it."""
         unknown = self._unknowns.get(send.key)
@@ -210,7 +213,7 @@ class _Fold:
         """Count an intent, with everything in it, as it stands."""
         past, orders = self.past, intent.orders
         self.going_on.pop(intent.number, None)
-        self._closed.append(intent)
+        self._closed.add(intent.number)
         past.intents += 1
         past.attempts = max(past.attempts, intent.attempts)
         past.orders += sum(order.existed for order in orders)
@@ -221,6 +224,7 @@ class _Fold:
             elif name == "attempts_per_intent" and isinstance(argument, int):
                 past.found(name, argument).add(attempts_offences(argument, [intent]))
         self._count(intent.sends)
+        intent.sends = []
 
     def drop_send(self, intent: Intent, send: Send) -> None:
         """Count a send that made no order, as it stands; its intent goes on."""
@@ -250,9 +254,8 @@ class _Fold:
         runs = self.past.runs
         runs.fates = self._fates
         runs.drop_sends(self._dropped, self._bounds)
-        runs.drop_intents({intent.number for intent in self._closed})
-        stay = [*self._stay, *self.going_on.values()]
-        needed = {id(order) for intent in stay for order in intent.orders}
+        runs.drop_intents(self._closed)
+        needed = {id(order) for intent in self.staying() for order in intent.orders}
         lost = {id(order) for order in self._truth.lost(self._account)}
         for history in self._histories:
             gone = {
@@ -282,20 +285,25 @@ class _Fold:
 
 def _drop_oldest(folds: list[_Fold], open_max: int, refused_max: int) -> None:
     """Keep of what goes on no more than the bounds say."""
-    going_on = [(one, intent) for one in folds for intent in one.going_on.values()]
-    sends = [(one, intent, send) for one, intent in going_on for send in intent.sends]
+    sends = [
+        (one, intent, send)
+        for one in folds
+        for intent in one.staying()
+        for send in intent.sends
+        if not one.is_busy(send)
+    ]
     for one, intent, send in _all_but_newest(sends, refused_max, _Fold.came_to_nothing):
         one.drop_send(intent, send)
     for one in folds:
         one.drop_fates(open_max)
     for one, intent, send in _all_but_newest(sends, open_max, _Fold.is_open):
-        if intent.number not in one.going_on:
+        if not any(send is kept for kept in intent.sends):
             continue  # counted with an older send
-        if send.orders:
-            one.close(intent)
-        else:
+        if not send.orders:
             one.drop_send(intent, send)
-    bare = [(one, i) for one, i in going_on if i.number in one.going_on and not i.sends]
+        elif intent.number in one.going_on:
+            one.close(intent)
+    bare = [(one, i) for one in folds for i in one.going_on.values() if not i.sends]
     bare.sort(key=lambda entry: (entry[1].first_ms, entry[1].number))
     for one, intent in bare[: max(0, len(bare) - refused_max)]:
         one.close(intent)

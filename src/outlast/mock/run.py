@@ -29,7 +29,7 @@ from outlast.mock.venues.dialect import WRITES, Dialect
 
 __all__ = ["DEFAULT_ACCOUNT", "DialectFactory", "MockError", "Run", "check_rule"]
 
-ENDED_ORDERS_MAX: Final = 3_000
+ENDED_ORDERS_MAX: Final = 2_400
 """Ended orders that the venues of a run remember together, each an equal share."""
 _FOLD_EVERY_MS: Final = 1_000
 """How often, in venue time, the truth is told how complete it is."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from outlast.mock.asked import Asked, Crowd
 from outlast.mock.belief import Belief
-from outlast.mock.conditions import Conditions, Dial, Quote, Steps, utc
+from outlast.mock.conditions import Conditions, Dial, Quote, Steps
 from outlast.mock.engine.events import EngineEvent, OrderSnapshot, TradeEvent
 from outlast.mock.folding import fold
 from outlast.mock.history import AccountHistory, History, OrderHistory
@@ -27,12 +27,16 @@ from outlast.mock.scenario.defaults import to_instrument
 from outlast.mock.scenario.model import InstrumentSpec, Scenario
 from outlast.mock.scorecard import cost_of, scorecard, troubled_phases
 from outlast.mock.traffic import Row, Traffic, settled_ms, state_ms
+from outlast.mock.truth_document import (
+    VERSION,
+    requests_document,
+    truth_document,
+    verdict_document,
+)
 from outlast.mock.verdict import judge
 
 __all__ = ["VERSION", "Truth"]
 
-VERSION: Final = 1
-"""Of the JSON documents of truth, requests and verdict; it grows when a field changes meaning."""
 _NOBODY: Final = ""
 """Whose requests count for every account."""
 
@@ -388,7 +392,7 @@ class Truth:
                 name: times for name, times in told.items() if name in names or times[-1] >= at_ms
             }
 
-    # -- JSON ---------------------------------------------------------------------------------
+    # -- JSON (see `truth_document.py`) -------------------------------------------------------
 
     def verdict_json(self, belief: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The document of `/_outlast/verdict`.
@@ -396,51 +400,11 @@ class Truth:
         Raises:
             BeliefError: the belief is not of the documented shape.
         """
-        return {
-            "version": VERSION,
-            "scenario": self.scenario.scenario,
-            "seed": self.scenario.seed,
-            "at": utc(self.now_ms),
-            "verdict": self.verdict(belief),
-            "scorecards": {account: self.scorecard(account) for account in self.accounts()},
-        }
+        return verdict_document(self, belief)
 
     def as_json(self) -> dict[str, Any]:
         """The document of `GET /_outlast/truth`."""
-        conditions = self.conditions
-        venues: dict[str, Any] = {}
-        for history in self.history.all():
-            accounts = venues.setdefault(history.venue, {"accounts": {}})["accounts"]
-            accounts[history.account] = _account_json(history, self.now_ms)
-        for name, entry in venues.items():
-            entry["mode"] = conditions.modes.get(name, conditions.modes.get("", "online"))
-            entry["lies"] = list(conditions.lies_at(self.now_ms, name))
-        return {
-            "version": VERSION,
-            "scenario": self.scenario.scenario,
-            "seed": self.scenario.seed,
-            "at_ms": self.now_ms,
-            "at": utc(self.now_ms),
-            "phase": conditions.phases.last(""),
-            "venues": venues,
-            "intents": {
-                account: [_intent_json(intent) for intent in self.intents(account)]
-                for account in self.accounts()
-            },
-            "connects": [
-                {"at_ms": d.at_ms, "kind": d.kind, "outcome": d.outcome, "venue": d.venue}
-                for d in conditions.dials
-            ],
-            "not_listed": {account: self._not_listed(account) for account in self.accounts()},
-        }
-
-    def _not_listed(self, account: str) -> dict[str, int]:
-        histories = self.history.of(account)
-        return {
-            "orders": sum(history.dropped_orders for history in histories),
-            "fills": sum(history.dropped_fills for history in histories),
-            "intents": self.past(account).intents,
-        }
+        return truth_document(self)
 
     def requests_json(
         self,
@@ -454,16 +418,7 @@ class Truth:
         `last` keeps the newest so many of those that are settled. `waiting` are the requests under
         way: what they were told is null.
         """
-        kept = self.traffic.kept() if last is None else self.traffic.newest(last, endpoint)
-        return {
-            "version": VERSION,
-            "total": len(self.traffic),
-            "kept": self.traffic.kept_count,
-            "requests": [_record_json(r) for r in kept if endpoint in (None, r.endpoint)],
-            "waiting": [
-                {**_record_json(r), "told": None} for r in waiting if endpoint in (None, r.endpoint)
-            ],
-        }
+        return requests_document(self.traffic, endpoint, last=last, waiting=waiting)
 
 
 def _by_account(rows: Iterable[Row]) -> dict[str | None, list[Row]]:
@@ -479,113 +434,3 @@ def _known(order: OrderHistory, history: AccountHistory) -> bool:
     parent = history.orders.get(order.triggered_from or 0)
     newest = None if parent is None else parent.shown_state_ms
     return newest is not None and newest >= order.created_ms
-
-
-def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount:f}"
-
-
-def _account_json(history: AccountHistory, now_ms: int) -> dict[str, Any]:
-    return {
-        "opened_ms": history.opened_ms,
-        "orders": [_order_json(order) for order in history.orders.values()],
-        "fills": [
-            {
-                "execution_id": fill.execution_id,
-                "order_id": fill.order_id,
-                "symbol": fill.symbol,
-                "side": fill.side.value,
-                "price": _text(fill.price),
-                "qty": _text(fill.qty),
-                "fee": _text(fill.fee),
-                "fee_currency": fill.fee_currency,
-                "realised_pnl": _text(fill.realised_pnl),
-                "is_maker": fill.is_maker,
-                "at_ms": fill.at_ms,
-                "visible_ms": fill.visible_ms,
-            }
-            for fill in history.fills
-        ],
-        "positions": {s: _text(q) for s, q in history.open_positions(now_ms).items()},
-        "balances": {
-            currency: _text(tracked.true.at(now_ms, Decimal(0)))
-            for currency, tracked in sorted(history.balances.items())
-        },
-    }
-
-
-def _order_json(order: OrderHistory) -> dict[str, Any]:
-    return {
-        "client_order_id": order.client_order_id,
-        "order_id": order.order_id,
-        "symbol": order.symbol,
-        "side": order.side,
-        "type": order.type,
-        "qty": _text(order.qty),
-        "price": _text(order.price),
-        "reduces": order.reduces,
-        "status": order.status.value,
-        "filled_qty": _text(order.filled_qty),
-        "end_reason": order.end_reason,
-        "created_ms": order.created_ms,
-        "changed_ms": order.changed_ms,
-        "ended_ms": order.ended_ms,
-        "voided_ms": order.voided_ms,
-        "shown_ms": order.shown_ms,
-        "triggered_from": order.triggered_from,
-        "from_the_start": order.from_the_start,
-    }
-
-
-def _intent_json(intent: Intent) -> dict[str, Any]:
-    return {
-        "venue": intent.venue,
-        "asks": intent.describe(),
-        "client_order_ids": _distinct(
-            facts.client_order_id for facts in (intent.facts, *(s.facts for s in intent.sends))
-        ),
-        "reduces": intent.facts.reduces,
-        "first_ms": intent.first_ms,
-        "told_ms": intent.told_ms(),
-        "attempts": intent.attempts,
-        "requests": [send.record.ordinal for send in intent.sends],
-        "orders": [order.order_id for order in intent.orders],
-        "duplicates": [order.order_id for order in intent.duplicates()],
-    }
-
-
-def _distinct(names: Iterable[str]) -> Sequence[str]:
-    return list(dict.fromkeys(name for name in names if name))
-
-
-def _record_json(record: RequestRecord) -> dict[str, Any]:
-    return {
-        "ordinal": record.ordinal,
-        "venue": record.venue,
-        "product": record.product,
-        "endpoint": record.endpoint,
-        "transport": record.transport,
-        "account": record.account,
-        "method": record.method,
-        "path": record.path,
-        "params": dict(record.params),
-        "symbol": record.symbol,
-        "arrived_ms": record.arrived_ms,
-        "replied_ms": record.replied_ms,
-        "phase": record.phase,
-        "rule": record.rule,
-        "reply": record.reply,
-        "status": record.status,
-        "code": record.code,
-        "told": record.told.value,
-        "effect": record.effect,
-        "landed": record.landed.value,
-        "limited": record.limited,
-        "retry_after_s": record.retry_after_s,
-        "weight": record.weight,
-        "order_ids": list(record.order_ids),
-        "shown": list(record.shown),
-        "asked_ids": list(record.asked_ids),
-        "told_absent": list(record.told_absent),
-        "lied": record.lied,
-    }

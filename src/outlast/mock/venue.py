@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from outlast.mock.clock import Alarm, VenueClock
+from outlast.mock.clock import VenueClock
 from outlast.mock.engine.events import EngineEvent, OrderEvent
 from outlast.mock.engine.model import Product
 from outlast.mock.faults import Chance, FaultDecision, FaultDesk, RequestFacts
@@ -38,6 +38,7 @@ from outlast.mock.scenario.model import APPLY, NO_EFFECT, Reply
 from outlast.mock.scenario.moment import Moment
 from outlast.mock.stage import Stage
 from outlast.mock.streams.hub import Sockets
+from outlast.mock.timers import VenueTimers
 from outlast.mock.truth import Truth
 from outlast.mock.venues.dialect import Call, Dialect, WireAnswer
 from outlast.mock.view import VenueView
@@ -73,28 +74,6 @@ class _Request:
     performed: WireAnswer | None = None
 
 
-class _VenueTimers:
-    """What the dialect has planned, as alarms of the venue's clock."""
-
-    def __init__(self, clock: VenueClock) -> None:
-        self._clock = clock
-        self._alarms: dict[Hashable, Alarm] = {}
-
-    def later(self, key: Hashable, delay_s: float, action: Callable[[], None]) -> None:
-        self.drop(key)
-
-        def go_off() -> None:
-            del self._alarms[key]
-            action()
-
-        self._alarms[key] = self._clock.later(delay_s, go_off)
-
-    def drop(self, key: Hashable) -> None:
-        alarm = self._alarms.pop(key, None)
-        if alarm is not None:
-            alarm.cancel()
-
-
 class Venue:
     """The pipeline of one venue; as a callable, the app of its HTTP server."""
 
@@ -118,7 +97,7 @@ class Venue:
         self._clock, self._desk, self._chance, self._truth = clock, desk, chance, truth
         self._ordinals = ordinals
         self._asked: Counter[tuple[str, str]] = Counter()
-        self._timers = _VenueTimers(clock)
+        self._timers = VenueTimers(clock)
         self._under_way: dict[int, RequestRecord] = {}
         if any(window.taker_back or window.maker_back for window in dialect.windows):
             stage.engine.listen(self._note_fill, public_trades=False)

@@ -139,7 +139,7 @@ class OrderBook:
 
     def levels(self, side: Side, now_ms: int) -> Iterator[tuple[int, int]]:
         """(ticks, steps) best first: makers and client orders together."""
-        clients = [(place.ticks, place.steps) for place in self.side(side)]
+        clients = ((place.ticks, place.steps) for place in self.side(side))
         best_first = heapq.merge(
             self.makers(side, now_ms), clients, key=lambda level: -side.sign * level[0]
         )

@@ -45,7 +45,7 @@ class _Quiet:
                 return bool(attempt.costs.get(counter))
 
 
-_OUT_OF_ORDER: Final = 4.0
+_OUT_OF_ORDER: Final = 8.0
 """Attempts are told when they end, not when they were paid for: what a success earned in between
 was capped before the retry's token was taken. So many are under way at a time."""
 
