@@ -34,7 +34,6 @@ from benchmarks.book_peers import Candidate, binance_candidates, kraken_candidat
 from benchmarks.book_recordings import replay
 from benchmarks.book_streams import Stream
 from benchmarks.side_by_side import Measured, ratio
-
 from outlast.core.books import FloatDigits, SpotDiffBook
 from outlast.venues.binance_spot.books import book_decoder as spot_decoder
 

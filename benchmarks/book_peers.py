@@ -17,8 +17,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-from benchmarks.book_streams import QTY_DECIMALS, Stream
 
+from benchmarks.book_streams import QTY_DECIMALS, Stream
 from outlast.core.books import ChecksumBook, FloatDigits, SpotDiffBook
 from outlast.venues.binance_spot.books import book_decoder as spot_decoder
 from outlast.venues.kraken_spot.books import book_decoder as kraken_decoder

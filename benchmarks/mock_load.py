@@ -30,10 +30,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.mock_load_wires import STREAMS, Ask, Tongue, tongue_of
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from benchmarks.mock_load_wires import STREAMS, Ask, Tongue, tongue_of
 from outlast import sim
 from outlast.mock import MockExchange
 from outlast.mock.scenario.load import loads

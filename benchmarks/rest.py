@@ -25,10 +25,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
-from benchmarks.order_server import SYMBOL, serving
-from benchmarks.side_by_side import Call, measure, table
 
 import outlast
+from benchmarks.order_server import SYMBOL, serving
+from benchmarks.side_by_side import Call, measure, table
 
 KEY, SECRET = "k" * 64, "s" * 64
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, Protocol
 
 import httpx
+
 from benchmarks.resilience.outlast_client import PARTS, outlast_client
 from benchmarks.resilience.policies import POLICIES, Held, Policy, make_policy, missing_for
 from benchmarks.resilience.rest import Account, RestDesk, entry_price

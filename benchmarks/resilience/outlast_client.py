@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+import outlast
 from benchmarks.resilience.rest import Account, entry_price
 from benchmarks.resilience.trace import Call, Done, Kind
-
-import outlast
 from outlast.client.assembly import Rooms
 from outlast.client.session import Session
 from outlast.core.budget import RetryBudget

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 import httpx
 import tenacity
+
 from benchmarks.resilience.rest import VenueError
 from benchmarks.resilience.trace import Call
 

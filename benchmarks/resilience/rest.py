@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
+
 from benchmarks.resilience.scenarios import SIBLING, VENUE
 from benchmarks.resilience.trace import Call, Kind
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import httpx
+
 from benchmarks.resilience.clients import opened, preload
 from benchmarks.resilience.rest import Account
 from benchmarks.resilience.scenarios import VENUE, Outage
 from benchmarks.resilience.trace import Call, Done, trace
-
 from outlast import sim
 from outlast.backends.clock import SystemClock
 from outlast.mock.exchange import MockExchange

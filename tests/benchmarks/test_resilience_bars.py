@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from benchmarks.resilience.figures import figures
 from benchmarks.resilience.scenarios import SCENARIOS
 from benchmarks.resilience.trace import Kind, trace

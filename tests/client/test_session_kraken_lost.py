@@ -189,7 +189,7 @@ def test_a_cancel_of_an_order_that_filled_tells_the_fill(tmp_path):
     async def story(w: World):
         async with w.connect() as venue:
             # Its fill is not heard of: the one look after the acceptance is answered with nothing.
-            w.fault("orders.query", reply={"html": "cdn-502"}, times=3)
+            w.fault("orders.query", reply={"html": "cdn-502"}, times=4)
             order = await venue.submit(outlast.limit(BTC, "buy", "0.010", "70000"))
             assert order.status is OrderStatus.ACCEPTED
             w.heal()

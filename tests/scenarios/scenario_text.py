@@ -112,8 +112,8 @@ class Phase:
 class Story:
     """One scenario file.
 
-    `longest_s` cuts its phases to that, as far as they have no course that takes longer: two waves
-    of a flap, the timeline, and with `waits` ramps and reports that are late, with `moves` what the
+    `longest_s` cuts its phases to that, as far as they have no course that takes longer: a wave of
+    a flap, the timeline, and with `waits` ramps and reports that are late, with `moves` what the
     market does. The entries of the status page stay at their places among the phases.
     """
 
@@ -185,7 +185,7 @@ def _course_s(phase: dict[str, Any], *, waits: bool, moves: bool) -> float:
     """How long it takes until a phase has done all that its text says."""
     ends = [seconds(phase["for"]) if waits and "ramp" in phase else 0.0]
     if "flap" in phase:
-        ends.append(2 * sum(seconds(phase["flap"][half]) for half in ("good", "bad")))
+        ends.append(sum(seconds(phase["flap"][half]) for half in ("good", "bad")))
     ends += [seconds(item["at"]) for key in ("timeline", "events") for item in phase.get(key, [])]
     late = ("fills_delay", "history_lag", "inband_lag") if waits else ()
     ends.append(sum(seconds(phase.get("engine", {}).get(key, "0s")) for key in late))

@@ -33,7 +33,7 @@ def instants(phase: Phase) -> list[tuple[float, float, bool]]:
     flap = phase.said.get("flap")
     if flap is not None:
         assert (flap["start"], flap["bad"], flap["good"]) == ("bad", "5m", "5m")
-        return [(phase.start_s + at_s, 0.0, at_s != 310) for at_s in (10, 310, 610)]
+        return [(phase.start_s + 10, 0.0, True), (phase.start_s + 310, 0.0, False)]
     if "ramp" in phase.said:
         return [(start + 1, admitted, True) for start, admitted in phase.ramp()]
     return [(phase.start_s + 1, 0.0, True)]

@@ -32,10 +32,25 @@ TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 REQUEST = re.compile(r"request (\d+)")
 
 
+Verdict = dict[str, dict[str, Any]]
+
+
 def judge(
     story: Story | dict[str, Any], bot: Bot, *, until: float | None = None, venue: str = ""
-) -> dict[str, dict[str, Any]]:
+) -> Verdict:
     """Let the bot live through the scenario; the verdict by invariant."""
+
+    async def one(stand: Stand) -> list[Any]:
+        return [await bot(stand)]
+
+    (verdict,) = judge_each(story, one, until=until, venue=venue)
+    return verdict
+
+
+def judge_each(
+    story: Story | dict[str, Any], bot: Bot, *, until: float | None = None, venue: str = ""
+) -> list[Verdict]:
+    """The same for a bot that gives several beliefs: one life, a verdict for each of them."""
     if isinstance(story, Story):
         venue = venue or story.venues[0]
         market = market_of(story, venue)
@@ -49,18 +64,18 @@ def judge(
 
     async def play() -> Any:
         async with Stand(document, market) as stand:
-            belief = await bot(stand)
+            beliefs = await bot(stand)
             await stand.goto(end_s)
-            method = "GET" if belief is None else "POST"
-            return await stand.tell(method, "verdict", belief)
+            return [
+                await stand.tell("GET" if belief is None else "POST", "verdict", belief)
+                for belief in beliefs
+            ]
 
     told = sim.run(play, seed=1)
-    return {entry["invariant"]: entry for entry in told["verdict"]}
+    return [{entry["invariant"]: entry for entry in each["verdict"]} for each in told]
 
 
-def assert_broken(
-    verdict: dict[str, dict[str, Any]], name: str, *, request: bool = True, time: bool = True
-) -> str:
+def assert_broken(verdict: Verdict, name: str, *, request: bool = True, time: bool = True) -> str:
     entry = verdict[name]
     assert entry["holds"] is False, entry
     if time:
@@ -70,7 +85,7 @@ def assert_broken(
     return str(entry["evidence"])
 
 
-def assert_held(verdict: dict[str, dict[str, Any]], *names: str) -> None:
+def assert_held(verdict: Verdict, *names: str) -> None:
     for name in names:
         assert verdict[name]["holds"] is True, verdict[name]
 
@@ -316,30 +331,30 @@ KRAKEN_BOOK = {
 }
 
 
-@pytest.mark.parametrize(("noticed_s", "holds"), [(None, False), (20.0, False), (3.0, True)])
-def test_a_book_that_stands_still_on_a_socket_that_lives(noticed_s, holds):
+def test_a_book_that_stands_still_on_a_socket_that_lives():
     """From second 60 to 155 the socket beats and says nothing; five seconds are allowed."""
     story = Story("engine-frozen-socket-alive")
+
+    def noticed(after_s: float) -> Any:
+        at_ms = story.t0_ms + 60_000 + round(1000 * after_s)
+        mark = {"symbol": "BTC/USD", "at_ms": at_ms, "until_ms": at_ms + 100_000}
+        return {"stale": [mark]}
 
     async def bot(stand: Stand) -> Any:
         socket = await stand.dial("/v2")
         assert socket is not None
         await socket.send(json.dumps(KRAKEN_BOOK))
         await asyncio.sleep(160)
-        at_ms = story.t0_ms + 60_000 + round(1000 * (noticed_s or 0.0))
-        mark = {"symbol": "BTC/USD", "at_ms": at_ms, "until_ms": at_ms + 100_000}
-        return {"stale": [] if noticed_s is None else [mark]}
+        return [{"stale": []}, noticed(20.0), noticed(3.0)]
 
-    verdict = judge(story, bot, until=200)
-    if holds:
-        assert_held(verdict, "stale_within")
-    else:
+    never, late, soon = judge_each(story, bot, until=200)
+    assert_held(soon, "stale_within")
+    for verdict in (never, late):
         evidence = assert_broken(verdict, "stale_within", request=False)
         assert evidence.startswith("2026-03-02T14:01:00.000Z: the books on kraken-spot")
 
 
-@pytest.mark.parametrize("notices", [False, True])
-def test_a_book_with_a_hole_in_it(notices):
+def test_a_book_with_a_hole_in_it():
     """An update in a hundred is lost; who goes by the venue's ids sees it at the next one."""
     story = Story("gap-and-checksum")
     streams = "/stream?streams=btcusdt@depth@100ms"
@@ -364,14 +379,12 @@ def test_a_book_with_a_hole_in_it(notices):
             if marks:
                 marks[-1]["until_ms"] = stand.clock.now_ms
         assert len(marks) >= 3
-        return {"stale": marks if notices else []}
+        return [{"stale": marks}, {"stale": []}]
 
-    verdict = judge(story, bot, until=1000, venue="binance-spot")
-    if notices:
-        assert_held(verdict, "stale_within")
-    else:
-        evidence = assert_broken(verdict, "stale_within", request=False)
-        assert "the book of BTCUSDT on binance-spot became untrue" in evidence
+    notices, sleeps = judge_each(story, bot, until=1000, venue="binance-spot")
+    assert_held(notices, "stale_within")
+    evidence = assert_broken(sleeps, "stale_within", request=False)
+    assert "the book of BTCUSDT on binance-spot became untrue" in evidence
 
 
 # --- knowing -------------------------------------------------------------------------------------
@@ -402,41 +415,39 @@ def test_reports_that_come_late_have_to_be_read_late(reads):
 
 
 def test_a_belief_is_compared_to_the_letter():
-    async def bot(stand: Stand, *, positions: dict[str, str]) -> Any:
+    async def bot(stand: Stand) -> Any:
         await stand.goto(120)
         await stand.ask(stand.make("orders.create", order="late", type="MARKET", timeInForce=None))
-        return {"orders": {"late": "filled"}, "positions": positions}
+        return [
+            {"orders": {"late": "filled"}, "positions": {"BTCUSDT": qty}}
+            for qty in ("0.002", "0.001")
+        ]
 
-    story = Story("fills-reported-late")
-    right = judge(story, lambda s: bot(s, positions={"BTCUSDT": "0.002"}))
+    right, wrong = judge_each(Story("fills-reported-late"), bot)
     assert_held(right, "reconciled_by_end")
-    wrong = judge(story, lambda s: bot(s, positions={"BTCUSDT": "0.001"}))
     evidence = assert_broken(wrong, "reconciled_by_end", request=False)
     assert "a position of BTCUSDT of 0.001, in truth it is 0.002" in evidence
 
 
-@pytest.mark.parametrize(
-    ("journal", "holds"),
-    [
-        (None, False),
-        ({"records": 6, "verified": True, "requests": 3}, True),
-        ({"records": 6, "verified": False, "requests": 3}, False),
-        ({"records": 6, "verified": True, "requests": 2}, False),
-    ],
-)
-def test_a_journal_that_lacks_a_request_is_no_evidence(journal, holds):
+def test_a_journal_that_lacks_a_request_is_no_evidence():
+    whole = {"records": 6, "verified": True, "requests": 3}
+
     async def bot(stand: Stand) -> Any:
         for _ in range(3):
             await stand.ask(stand.make("account.balances"))
-        return {"journal": journal} if journal else None
+        journals = (whole, {**whole, "verified": False}, {**whole, "requests": 2})
+        return [*({"journal": journal} for journal in journals), None]
 
-    verdict = judge(Story("binance-um-halt-2025-08-29"), bot, until=60)
-    if holds:
-        assert_held(verdict, "evidence_complete")
-        return
-    says = assert_broken(verdict, "evidence_complete", request=False, time=False)
-    if journal:
-        assert says.startswith(("the chain", "2 requests are journaled and 3 arrived"))
+    story = Story("binance-um-halt-2025-08-29")
+    held, unproved, lacking, nothing = judge_each(story, bot, until=60)
+    assert_held(held, "evidence_complete")
+    for verdict, words in (
+        (unproved, "the chain"),
+        (lacking, "2 requests are journaled and 3 arrived"),
+        (nothing, ""),
+    ):
+        says = assert_broken(verdict, "evidence_complete", request=False, time=False)
+        assert says.startswith(words)
 
 
 # --- other products ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from stand import Stand, furnished, market_of, need_venue
 
 from outlast import sim
 
-SHORT_S = 120
+SHORT_S = 45
 """Phases are cut to this: nothing in them is drawn by the hour."""
 SCRIPT = (
     "time market.read orders.create account.balances orders.create orders.query orders.cancel "

@@ -40,6 +40,8 @@ class Ear:
     stand: Stand
     socket: Any
     heard: list[tuple[float, str]] = field(default_factory=list)
+    channels: list[str] = field(default_factory=list)
+    """Of each message, what channel it is of."""
     closed: tuple[int, float] | None = None
     task: asyncio.Task[None] | None = None
 
@@ -48,24 +50,21 @@ class Ear:
             while True:
                 text = await self.socket.recv()
                 self.heard.append((self.stand.clock.elapsed_s, text))
+                self.channels.append(channel_of(json.loads(text)))
         except ConnectionClosed:
             self.closed = (self.socket.close_code or 1006, self.stand.clock.elapsed_s)
 
     def data(self) -> list[tuple[float, str]]:
         """What channels carried, in the order of its arrival; heartbeats are none of them."""
-        return [
-            (at_s, text)
-            for at_s, text in self.heard
-            if channel_of(json.loads(text)) not in ("", "heartbeat")
-        ]
+        both = zip(self.heard, self.channels, strict=True)
+        return [message for message, channel in both if channel not in ("", "heartbeat")]
 
     def by_channel(self) -> dict[str, list[tuple[float, str]]]:
         """Data alone: answers to subscriptions and greetings have no channel of their own."""
         found = defaultdict(list)
-        for at_s, text in self.heard:
-            channel = channel_of(json.loads(text))
+        for message, channel in zip(self.heard, self.channels, strict=True):
             if channel:
-                found[channel].append((at_s, text))
+                found[channel].append(message)
         return found
 
 

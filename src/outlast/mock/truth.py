@@ -50,7 +50,7 @@ class Truth:
         *,
         reads_max: int = 4_000,
         open_max: int = 20_000,
-        refused_max: int = 500,
+        refused_max: int = 250,
         fold_every: int = 1_000,
     ) -> None:
         """Begin an empty truth.
