@@ -25,9 +25,7 @@ _CACHES = "caches that say when what the venue shows may not be true"
 _CERTAINTY = "order certainty: what the polls find missing is doubted, and repetition is bounded"
 
 NEEDS: dict[str, str] = {
-    "ack-then-lost": f"reconciled_by_end; {_CERTAINTY}",
     "binance-um-halt-2025-08-29": f"attempts_per_intent; {_CERTAINTY}",
-    "double-restart-failover": f"no_new_exposure_before; {_GATE}",
     "fills-reported-late": f"no_trade_on_untrusted, reconciled_by_end; {_CACHES}",
     "five-minute-flap": f"no_new_exposure_before, requests_total; {_GATE}",
     "kraken-degraded-cancel-only-recovery": (

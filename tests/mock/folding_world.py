@@ -438,7 +438,8 @@ class Story:
             truth.lies(self.now_ms, self._lies, venue=UM)
 
     def knobs(self):
-        delay_ms = self._random.choice((0, 0, 0, 2_000, 12_000))
+        longest_ms = 500 if self._calm else 12_000
+        delay_ms = self._random.choice((0, 0, 0, longest_ms // 6, longest_ms))
         self.engine.configure(EngineKnobs(fills_delay_ms=delay_ms))
         self.engine.set_market(MarketKnobs())
 

@@ -81,7 +81,7 @@ def sizes(truth):
 def test_what_is_kept_does_not_grow_with_the_run_and_the_figures_are_exact():
     # Clients that ask what became of their orders; requests 25 ms apart. The same holds for 200,000
     # requests, which take some minutes.
-    steps = 6_000
+    steps = 10_000
     wanted = story_scenario(steps * 0.006)
     whole = Truth(wanted)
     folding = Truth(wanted, reads_max=50, refused_max=50, fold_every=100)
