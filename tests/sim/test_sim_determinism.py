@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import decimal
 import gc
 import os
 import subprocess
@@ -143,3 +144,15 @@ def test_a_trace_may_count_without_keeping():
     assert trace.packets == []
     assert trace.count == kept.count == len(kept.packets) > 0
     assert trace.hexdigest() == kept.hexdigest()
+
+
+def test_the_callers_decimal_context_does_not_reach_a_run():
+    """ccxt sets the rounding of whoever calls it, and figures then differ in their last digit."""
+
+    async def main():
+        return decimal.getcontext().rounding, decimal.getcontext().prec
+
+    with decimal.localcontext() as context:
+        context.rounding, context.prec = decimal.ROUND_HALF_UP, 9
+        assert sim.run(main, seed=1) == (decimal.ROUND_HALF_EVEN, 28)
+        assert context.rounding == decimal.ROUND_HALF_UP

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import decimal
 import random as _random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
@@ -115,6 +116,8 @@ def run(
         )
 
     async def call() -> T:
+        # Libraries set the rounding of whoever calls them (ccxt does): no run depends on that.
+        decimal.setcontext(decimal.Context())
         return await main()
 
     def new_loop() -> SimLoop:
