@@ -162,6 +162,12 @@ def test_a_wrong_key_is_told_at_the_door(tmp_path):
     play(story, tmp_path)
 
 
+PRIVATE_KEY = """-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
+-----END PRIVATE KEY-----"""
+"""The first test key of RFC 8032, 7.1."""
+
+
 def connect(**changes: Any) -> outlast.Session:
     arguments = {"key": "k", "secret": "s", "journal": None}
     return outlast.connect(changes.pop("venue", "binance-um"), **(arguments | changes))
@@ -199,6 +205,11 @@ def test_connect_names_what_is_wired_wrong(changes, message):
     with pytest.raises(outlast.ConfigurationError) as caught:
         connect(**changes)
     assert str(caught.value) == message
+
+
+def test_a_private_key_may_end_with_the_line_break_of_its_file():
+    pytest.importorskip("cryptography")
+    connect(venue="binance-spot", secret=f"{PRIVATE_KEY}\n")
 
 
 def test_endpoints_in_the_environment_that_are_not_json_are_named(monkeypatch):

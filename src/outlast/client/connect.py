@@ -68,6 +68,8 @@ def connect(
             f"{missing} is missing: pass key and secret together, or neither", venue=venue
         )
     for name, value in (("key", key), ("secret", secret)):
+        if name == "secret" and value is not None and value.lstrip().startswith("-----BEGIN"):
+            continue  # A private key is a file of lines, the last of which ends as it likes.
         if value is not None and (not value.strip() or value != value.strip()):
             raise ConfigurationError(
                 f"{name} is empty or has spaces around it; copy it again from the venue's API page",

@@ -100,7 +100,7 @@ def ed25519(pem: str) -> Signer:
     except ImportError as error:
         raise ConfigurationError(
             "secret is a private key in PEM, and signing with it needs the package cryptography; "
-            "install it (pip install cryptography), or use an HMAC key"
+            "install it (pip install 'outlast[ed25519]'), or use an HMAC key"
         ) from error
     try:
         key = load_pem_private_key(pem.encode(), password=None)
