@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sqlite3
 import sys
@@ -15,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "client"))
 from venue_in_sim import BTC, PASSIVE, World, play  # the client's world
 
 import outlast as library
+from outlast.backends.journal import FileStore, read_records
+from outlast.core.journal import Chain, decode_fields
 
 BUY = library.limit(BTC, "buy", "0.010", PASSIVE)
 
@@ -75,9 +78,15 @@ def test_verify_holds_for_what_was_written(journal):
     code, out, _ = outlast("journal", "verify", str(journal))
     assert code == 0
     assert out.startswith(f"{journal}: ")
-    assert out.endswith(" records, the chain holds\n")
+    assert out.endswith(" records, the chain holds\n2 orders: every history can be true\n")
     document = json.loads(outlast("journal", "verify", str(journal), "--json")[1])
-    assert document == {"file": str(journal), "holds": True, "fault": None}
+    assert document == {
+        "file": str(journal),
+        "holds": True,
+        "fault": None,
+        "orders": 2,
+        "order_faults": [],
+    }
 
 
 @pytest.mark.parametrize(
@@ -99,6 +108,53 @@ def test_verify_finds_the_first_record_that_was_tampered_with(change, problem, j
     assert f"broken at record #8: {problem}" in out
     document = json.loads(outlast("journal", "verify", str(copy), "--json")[1])
     assert (document["holds"], document["fault"]["seq"]) == (False, 8)
+
+
+def test_verify_finds_an_order_that_came_back_from_the_dead(journal, tmp_path):
+    """The chain holds, since it was written so; the history cannot be true."""
+    copy = tmp_path / "copy.journal"
+    copy.write_bytes(journal.read_bytes())
+    records = list(read_records(copy))
+    [cancelled] = [r for r in records if b'"status":"canceled"' in r.data]
+    revived = decode_fields(cancelled.data)
+    revived["order"]["status"] = "accepted"
+    store = FileStore(copy)
+    store.write(
+        Chain(seq=len(records), tip=records[-1].chain_hash).seal("order.changed", revived, at=2e9)
+    )
+    store.close()
+    code, out, _ = outlast("journal", "verify", str(copy))
+    assert code == 1
+    name = revived["order"]["client_order_id"]
+    assert f"record #{len(records) + 1}, order {name}: it was canceled and then accepted" in out
+    document = json.loads(outlast("journal", "verify", str(copy), "--json")[1])
+    assert (document["holds"], document["fault"]) == (False, None)
+    assert [f["client_order_id"] for f in document["order_faults"]] == [name]
+
+
+def test_export_writes_all_records_so_that_the_chain_can_be_checked_elsewhere(journal, tmp_path):
+    file = tmp_path / "records.jsonl"
+    code, out, err = outlast("journal", "export", str(journal), "-o", str(file))
+    assert (code, out) == (0, "")
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert err.strip() == f"{file}: {len(rows)} records"
+    assert [r["chain_hash"] for r in rows] == [r.chain_hash for r in read_records(journal)]
+
+
+def test_export_writes_orders_as_they_stand_as_a_table(journal):
+    code, out, err = outlast("journal", "export", str(journal), "--what", "orders", "--csv")
+    assert (code, err) == (0, "")
+    rows = list(csv.DictReader(out.splitlines()))
+    assert [row["status"] for row in rows] == ["canceled", "unknown"]
+    assert {row["qty"] for row in rows} == {"0.010"}
+
+
+def test_export_does_not_write_over_the_journal(journal):
+    before = journal.read_bytes()
+    code, _, err = outlast("journal", "export", str(journal), "-o", str(journal))
+    assert code == 2
+    assert "the journal itself" in err
+    assert journal.read_bytes() == before
 
 
 def test_a_journal_without_doubts_is_exit_code_0(tmp_path):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
 from outlast.backends.journal import read_records
-from outlast.core.journal import decode_fields, verify
+from outlast.core.histories import Histories, HistoryFault
+from outlast.core.journal import decode_fields
+from outlast.core.journal import verify as verify_chain
 from outlast.model import OrderStatus
 from outlast.wire import Record
 
@@ -55,26 +62,105 @@ def unknown(file: _File, as_json: _Json = False) -> None:
 
 
 @commands.command("verify")
-def check(file: _File, as_json: _Json = False) -> None:
-    """Check that no record was changed, lost or put in. Exit code 1 when the chain is broken."""
+def verify(file: _File, as_json: _Json = False) -> None:
+    """Check that no record was changed, lost or put in, and that every order's history can be true.
+
+    Exit code 1 when either does not hold.
+    """
+    histories = Histories()
+    faults: list[HistoryFault] = []
     count = 0
 
-    def counted() -> Any:
+    def looked_into() -> Iterator[Record]:
         nonlocal count
         for record in read_records(file):
             count += 1
+            faults.extend(histories.fold(record))
             yield record
 
-    fault = verify(counted())
+    fault = verify_chain(looked_into())
     if as_json:
         found = None if fault is None else {"seq": fault.seq, "problem": fault.problem}
-        print(json.dumps({"file": str(file), "holds": fault is None, "fault": found}))
-    elif fault is None:
-        print(f"{file}: {count} records, the chain holds")
+        document = {
+            "file": str(file),
+            "holds": fault is None and not faults,
+            "fault": found,
+            "orders": len(histories),
+            "order_faults": [asdict(f) for f in faults],
+        }
+        print(json.dumps(document))
     else:
-        print(f"{file}: broken at record #{fault.seq}: {fault.problem}")
-    if fault is not None:
+        if fault is not None:
+            print(f"{file}: broken at record #{fault.seq}: {fault.problem}")
+        else:
+            print(f"{file}: {count} records, the chain holds")
+        for each in faults:
+            print(f"record #{each.seq}, order {each.client_order_id}: {each.problem}")
+        if fault is None and not faults:
+            print(f"{_orders(len(histories))}: every history can be true")
+    if fault is not None or faults:
         raise typer.Exit(1)
+
+
+class What(StrEnum):
+    RECORDS = "records"
+    ORDERS = "orders"
+    EXECUTIONS = "executions"
+
+
+@commands.command("export")
+def export(
+    file: _File,
+    what: Annotated[What, typer.Option(help="Orders are as they stand at the end.")] = What.RECORDS,
+    to: Annotated[Path | None, typer.Option("--output", "-o", help="Else to stdout.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of JSON lines.")] = False,
+) -> None:
+    """Write records, orders or executions as JSON lines or as CSV, for other programs."""
+    rows = _rows(file, what)
+    if to is None:
+        _write(rows, sys.stdout, as_csv=as_csv)
+        return
+    if not to.parent.is_dir():
+        raise typer.BadParameter(f"{str(to.parent)!r} is no folder; create it", param_hint="-o")
+    if to.exists() and to.samefile(file):
+        raise typer.BadParameter("that is the journal itself; name another file", param_hint="-o")
+    part = to.with_name(to.name + ".part")  # whoever waits for the file never sees a half of it
+    with part.open("w", encoding="utf-8", newline="") as out:
+        count = _write(rows, out, as_csv=as_csv)
+    part.replace(to)
+    print(f"{to}: {count} {what.value}", file=sys.stderr)
+
+
+def _rows(file: Path, what: What) -> Iterator[dict[str, Any]]:
+    orders: dict[str, dict[str, Any]] = {}
+    for record in read_records(file):
+        fields = decode_fields(record.data)
+        if what is What.RECORDS:
+            yield _document(record, fields) | {"chain_hash": record.chain_hash}
+        elif what is What.EXECUTIONS and record.kind == "execution":
+            yield fields["execution"]
+        elif what is What.ORDERS and record.kind in ("order.intent", "order.changed"):
+            order = fields["order"]
+            orders[order["client_order_id"]] = order
+    yield from orders.values()
+
+
+def _write(rows: Iterator[dict[str, Any]], out: TextIO, *, as_csv: bool) -> int:
+    count, table = 0, None
+    for row in rows:
+        count += 1
+        if not as_csv:
+            out.write(json.dumps(row) + "\n")
+            continue
+        if table is None:
+            table = csv.DictWriter(out, fieldnames=list(row), extrasaction="ignore")
+            table.writeheader()
+        table.writerow({k: json.dumps(v) if isinstance(v, dict) else v for k, v in row.items()})
+    return count
+
+
+def _orders(count: int) -> str:
+    return "1 order" if count == 1 else f"{count} orders"
 
 
 _IN_DOUBT = {s.value for s in (OrderStatus.INITIALIZED, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)}

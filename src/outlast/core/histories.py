@@ -1,0 +1,161 @@
+"""Whether the history of every order in a journal can be true.
+
+The chain of hashes tells that nobody changed a record; this tells that what was written makes
+sense: written down before it was sent, never sent again while it may live, never undone by a later
+word, each fill counted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from outlast.core.journal import decode_fields
+from outlast.core.orders import TRANSITIONS
+from outlast.errors import Outcome
+from outlast.model import Execution, Order, OrderStatus
+from outlast.wire import Record
+
+__all__ = ["Histories", "HistoryFault"]
+
+_S = OrderStatus
+
+_REFUTED: Final = frozenset({_S.REJECTED, _S.NOT_PLACED, _S.DENIED})
+"""Held for not live; where its fills show after all, what was left of it is gone."""
+
+
+def _reachable() -> dict[OrderStatus, frozenset[OrderStatus]]:
+    """Which statuses can follow which: through others too, since not each step is written."""
+    steps: dict[OrderStatus, set[OrderStatus]] = {status: {status} for status in _S}
+    for (before, _event), after in TRANSITIONS.items():
+        steps[before].add(after)
+    for status in _REFUTED:
+        steps[status].add(_S.CANCELED)
+    steps[_S.ACCEPTED].add(_S.PARTIALLY_FILLED)
+    grown = True
+    while grown:
+        grown = False
+        for following in steps.values():
+            further = set[OrderStatus]().union(*(steps[status] for status in following))
+            grown = grown or not further <= following
+            following.update(further)
+    return {status: frozenset(after) for status, after in steps.items()}
+
+
+_CAN_FOLLOW: Final = _reachable()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFault:
+    """One thing that cannot be true, or must not be."""
+
+    seq: int
+    client_order_id: str
+    problem: str
+
+
+@dataclass(slots=True)
+class _Life:
+    order: Order
+    fills: dict[str, Decimal] = field(default_factory=dict)
+    """Quantity by the venue's id of the execution."""
+    may_live: bool = False
+    """Sent, and not known to have failed to arrive."""
+
+
+class Histories:
+    """Give `fold` the records of one journal, oldest first."""
+
+    def __init__(self) -> None:
+        self._lives: dict[str, _Life] = {}
+        self._by_venue_id: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        """How many orders there are, other programs' included."""
+        return len(self._lives)
+
+    def fold(self, record: Record) -> Iterator[HistoryFault]:
+        """What `record` contradicts. A record that cannot be read is a fault of its own."""
+        try:
+            fields = decode_fields(record.data)
+            if record.kind in ("order.intent", "order.changed"):
+                order = msgspec.convert(fields["order"], Order)
+                name, problems = order.client_order_id, self._told(record.kind, order)
+            elif record.kind == "execution":
+                execution = msgspec.convert(fields["execution"], Execution)
+                name = self._owner(execution)
+                problems = self._filled(name, execution)
+            elif record.kind == "attempt" and fields["request"] == "order.place":
+                name = fields["client_order_id"]
+                problems = self._sent(name, fields["failure"])
+            else:
+                return
+            for problem in problems:
+                yield HistoryFault(record.seq, name, problem)
+        except (msgspec.MsgspecError, KeyError, TypeError) as error:
+            yield HistoryFault(record.seq, "", f"{record.kind} cannot be read: {error}")
+
+    def _told(self, kind: str, order: Order) -> Iterator[str]:
+        life = self._lives.get(order.client_order_id)
+        if kind == "order.intent" and life is not None:
+            yield "it was written down as a new intent, but the id had been used"
+        if life is None:
+            # With a full disk an order that only reduces goes out all the same (and says so).
+            if kind != "order.intent" and not order.is_external and not order.reduce_only:
+                yield f"it is {order.status.value}, but was never written down as an intent"
+            self._lives[order.client_order_id] = _Life(order)
+        else:
+            before, life.order = life.order, order
+            if kind != "order.intent":
+                yield from _differences(before, order)
+        if order.filled_qty > order.qty:
+            yield f"{order.filled_qty:f} of {order.qty:f} are filled"
+        if order.venue_order_id is not None:
+            owner = self._by_venue_id.setdefault(order.venue_order_id, order.client_order_id)
+            if owner != order.client_order_id:
+                yield f"the venue's order {order.venue_order_id} is said to be {owner}'s too"
+
+    def _owner(self, execution: Execution) -> str:
+        by_venue_id = self._by_venue_id.get(execution.venue_order_id)
+        return by_venue_id or execution.client_order_id or ""
+
+    def _filled(self, name: str, execution: Execution) -> Iterator[str]:
+        life = self._lives.get(name)
+        if life is None:
+            yield f"execution {execution.execution_id} is of no order that was written down"
+            return
+        if execution.execution_id in life.fills:
+            yield f"execution {execution.execution_id} is booked twice"
+        life.fills[execution.execution_id] = execution.qty
+        booked = sum(life.fills.values(), Decimal(0))
+        if booked > life.order.qty:
+            yield f"its executions add up to {booked:f} of {life.order.qty:f}"
+
+    def _sent(self, name: str, failure: dict[str, Any] | None) -> Iterator[str]:
+        outcome = None if failure is None else failure["outcome"]
+        if outcome == Outcome.NOT_SENT.value:
+            return
+        life = self._lives.get(name)
+        if life is None:
+            yield "it was sent, but never written down as an intent"
+            return
+        if life.may_live:
+            yield "it was sent again while the first may live"
+        life.may_live = outcome != Outcome.REFUSED.value
+
+
+def _differences(before: Order, after: Order) -> Iterator[str]:
+    """What the later word about one order undoes of the earlier one."""
+    if after.status not in _CAN_FOLLOW[before.status]:
+        yield f"it was {before.status.value} and then {after.status.value}"
+    if after.filled_qty < before.filled_qty:
+        yield f"{before.filled_qty:f} were filled, then only {after.filled_qty:f}"
+    if before.venue_order_id not in (None, after.venue_order_id):
+        yield f"the venue's id changed from {before.venue_order_id} to {after.venue_order_id}"
+    for name in ("symbol", "side", "order_type", "reduce_only"):
+        if getattr(before, name) != getattr(after, name):
+            yield f"its {name} changed"
