@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from outlast.cli import drill, journal, mock, scenarios, simulate
+from outlast.cli import drill, journal, mock, reconcile, scenarios, simulate
 from outlast.errors import OutlastError
 from outlast.mock.run import MockError
 from outlast.mock.scenario.document import ScenarioError
@@ -22,6 +22,7 @@ _commands = typer.Typer(
 )
 _commands.command("drill")(drill.drill)
 _commands.command("mock")(mock.mock)
+_commands.command("reconcile")(reconcile.reconcile)
 _commands.command("scenarios")(scenarios.scenarios)
 _commands.command("simulate")(simulate.simulate)
 _commands.add_typer(journal.commands, name="journal")

@@ -96,7 +96,8 @@ def connect(
             credentials=Credentials(key, secret),
             journal=place,
             settings=settings,
-            base_url=_base_url(venue, codec.DEFAULT_ENDPOINTS, endpoints),
+            base_url=(urls := _base_urls(venue, codec.DEFAULT_ENDPOINTS, endpoints))["rest"],
+            urls=urls,
             transport=None if http is None else transport_over(http, clock),
             clock=clock,
         )
@@ -128,7 +129,7 @@ def _check_settings(
 def connect_from_env(
     venue: str,
     *,
-    journal: str | os.PathLike[str] | None = "outlast.journal",
+    journal: str | os.PathLike[str] | RecordStore | None = "outlast.journal",
     settings: Settings | None = None,
 ) -> Session:
     """`connect` with key and secret from the environment.
@@ -156,7 +157,10 @@ def _env_name(venue: str) -> str:
     return "OUTLAST_" + venue.upper().replace("-", "_")
 
 
-def _base_url(venue: str, defaults: Mapping[str, str], endpoints: Mapping[str, str] | None) -> str:
+def _base_urls(
+    venue: str, defaults: Mapping[str, str], endpoints: Mapping[str, str] | None
+) -> dict[str, str]:
+    """The roots under which the venue's paths are, by name; without a slash at their ends."""
     source = "endpoints"
     if endpoints is None:
         source = f"{_env_name(venue)}_ENDPOINTS"
@@ -173,9 +177,13 @@ def _base_url(venue: str, defaults: Mapping[str, str], endpoints: Mapping[str, s
         endpoints = {}
     if not isinstance(endpoints, Mapping):
         raise ConfigurationError(f"{source} must be an object of names and URLs")
-    url = endpoints.get("rest", defaults["rest"])
-    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-        raise ConfigurationError(
-            f"{source}: rest is {url!r}; it must begin with http:// or https://"
-        )
-    return url.rstrip("/")
+    urls = {}
+    for name, default in defaults.items():
+        url = endpoints.get(name, default)
+        schemes = ("ws://", "wss://") if name.endswith("stream") else ("http://", "https://")
+        if not isinstance(url, str) or not url.startswith(schemes):
+            raise ConfigurationError(
+                f"{source}: {name} is {url!r}; it must begin with {schemes[0]} or {schemes[1]}"
+            )
+        urls[name] = url.rstrip("/")
+    return urls

@@ -21,6 +21,7 @@ from typing import Any, Final
 from outlast import sim
 from outlast.backends.clock import SystemClock
 from outlast.backends.journal import read_records
+from outlast.core.histories import Histories
 from outlast.core.journal import verify
 from outlast.drill.bots import naive, outlast_bot
 from outlast.drill.strategy import Strategy, strategy_for
@@ -226,10 +227,11 @@ async def _ccxt(strategy: Strategy, url: str, *, key: str, secret: str, live: bo
 
 
 def _journal_belief(path: Path) -> dict[str, Any]:
-    """What the journal says of itself: whether its chain holds, and how many requests it names."""
-    records = list(read_records(path))
+    """What the journal says of itself: whether it holds, and how many requests it names."""
+    records, histories = list(read_records(path)), Histories()
+    faults = [fault for record in records for fault in histories.fold(record)]
     return {
         "records": len(records),
-        "verified": verify(records) is None,
+        "verified": verify(records) is None and not faults,
         "requests": sum(record.kind == "attempt" for record in records),
     }
