@@ -60,7 +60,8 @@ def test_the_incident_is_what_happened(journal):
     shut_s = Counter[str]()
     for span in incident.spans:
         shut_s[span.lane] += span.ends - span.begins
-    assert 250 < shut_s["market_data"] < 400
+    assert 250 < shut_s["account"] < 400
+    assert [s.state for s in incident.spans if s.lane == "account"] == ["open", "canary", "ramp"]
     assert 250 < shut_s["new risk"] < 600
     assert sum(total.failed for total in incident.bins(50)) == sum(
         failing.count for failing in incident.failing

@@ -213,8 +213,11 @@ class _Reader:
             story.unknown_since = None
 
     def _state(self, lane: str, state: str, at: float, *, quiet: str, reason: str = "") -> None:
-        former = self._open.pop(lane, None)
+        former = self._open.get(lane)
+        if former is not None and former.state == state:
+            return  # said again, as after each probe in vain
         if former is not None:
+            del self._open[lane]
             former.ends = at
             self.incident.spans.append(former)
         if state != quiet:
