@@ -1,0 +1,1 @@
+"""Connections that are kept up, and what is subscribed on them."""
