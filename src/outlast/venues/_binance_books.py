@@ -22,6 +22,7 @@ from outlast.venues._answers import UNREADABLE, check_amount
 __all__ = [
     "BookDecoder",
     "BookTicker",
+    "D",
     "DepthDiff",
     "DepthSnapshot",
     "ExactRows",

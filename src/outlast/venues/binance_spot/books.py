@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import msgspec
 
 from outlast.venues._binance_books import BookDecoder, DepthDiff, ExactRows, FloatRows
+from outlast.venues._binance_streams import MarketDecoder
 
-__all__ = ["SpotDiff", "book_decoder"]
+__all__ = ["SpotDiff", "book_decoder", "market_decoder"]
 
 
 class SpotDiff(DepthDiff, gc=False):
@@ -32,3 +33,8 @@ class _ExactDiff(SpotDiff, gc=False):
 def book_decoder(exact_symbols: Iterable[str] = ()) -> BookDecoder[SpotDiff]:
     """A decoder for one socket."""
     return BookDecoder(_FloatDiff, _ExactDiff, exact_symbols)
+
+
+def market_decoder() -> MarketDecoder[SpotDiff]:
+    """As `book_decoder`, which also reads what else market data sockets bring."""
+    return MarketDecoder(_FloatDiff, _ExactDiff)

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import msgspec
 
 from outlast.venues._binance_books import BookDecoder, DepthDiff, ExactRows, FloatRows, Id
+from outlast.venues._binance_streams import MarketDecoder
 
-__all__ = ["FuturesDiff", "book_decoder"]
+__all__ = ["FuturesDiff", "book_decoder", "market_decoder"]
 
 
 class FuturesDiff(DepthDiff, gc=False):
@@ -30,3 +31,8 @@ class _ExactDiff(FuturesDiff, gc=False):
 def book_decoder(exact_symbols: Iterable[str] = ()) -> BookDecoder[FuturesDiff]:
     """A decoder for one socket."""
     return BookDecoder(_FloatDiff, _ExactDiff, exact_symbols)
+
+
+def market_decoder() -> MarketDecoder[FuturesDiff]:
+    """As `book_decoder`, which also reads what else market data sockets bring."""
+    return MarketDecoder(_FloatDiff, _ExactDiff)
