@@ -1,0 +1,46 @@
+"""The command behind the table of docs/guard.md."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the benchmarks are beside the package
+
+from benchmarks import guarded_drills
+from outlast.mock.scenario.catalogue import slugs
+from outlast.mock.scenario.load import load
+
+ZERO = {"orders": 5, "duplicates": 0, "lost": 0, "unresolved": 0, "bans": 0}
+DOCS = Path(__file__).parents[2] / "docs" / "guard.md"
+
+
+def test_long_phases_are_cut_and_short_ones_are_not():
+    long, short = load("maintenance-overrun"), load("gateway-lost-reply")
+    assert max(p.duration_s for p in guarded_drills.shortened(long).phases) == 3600
+    assert guarded_drills.shortened(short) == short
+
+
+@pytest.mark.parametrize(("broken", "code"), [("duplicates", 1), ("bans", 1), ("unresolved", 0)])
+def test_the_exit_code_is_for_ci(broken, code, monkeypatch, tmp_path, capsys):
+    cards = {"ccxt": ZERO | {"duplicates": 7}, "guarded-ccxt": ZERO | {broken: 1}}
+    monkeypatch.setattr(guarded_drills, "measure", lambda slug, bot: cards[bot])
+    cache = tmp_path / "cache.jsonl"
+    monkeypatch.setattr(sys, "argv", ["guarded_drills", "ack-then-lost", "--cache", str(cache)])
+    assert guarded_drills.main() == code
+    assert "| `ack-then-lost` | 5 | 7 |" in capsys.readouterr().out
+    assert json.loads(cache.read_text()) == {"ack-then-lost": list(cards.values())}
+
+
+def test_the_table_in_the_docs_has_every_scenario_and_the_guard_keeps_its_promises():
+    table = DOCS.read_text(encoding="utf-8").partition(guarded_drills.BEGIN)[2]
+    rows = re.findall(
+        r"^\| `(.+?)` \| (.+) \|$", table.partition(guarded_drills.END)[0], re.MULTILINE
+    )
+    assert [slug for slug, _ in rows] == list(slugs())
+    for slug, figures in rows:
+        assert figures.split(" | ")[6:] == ["0", "0", "0", "0"], slug
