@@ -116,7 +116,8 @@ def _read(end: int) -> bytes:
 
 def test_an_unknown_bot_is_named():
     assert complaint("drill", SLUG, "--bot", "clever") == (
-        "outlast: bot 'clever' is not known; choose from naive, ccxt, outlast"
+        "outlast: bot 'clever' is not known; choose from naive, ccxt, outlast, "
+        "guarded-ccxt, or name a function of your own as module:function"
     )
 
 

@@ -20,21 +20,20 @@ from outlast.mock.scenario.model import Scenario
 
 LONG_S, PHASE_MAX_S = 6 * 3600.0, 3600.0
 
-_GATE = "the gate: health from in-band status and status pages, and the way back in steps"
 _CACHES = "caches that say when what the venue shows may not be true"
 _CERTAINTY = "order certainty: what the polls find missing is doubted, and repetition is bounded"
 
 NEEDS: dict[str, str] = {
     "binance-um-halt-2025-08-29": f"attempts_per_intent; {_CERTAINTY}",
     "fills-reported-late": f"no_trade_on_untrusted, reconciled_by_end; {_CACHES}",
-    "five-minute-flap": f"no_new_exposure_before, requests_total; {_GATE}",
     "kraken-degraded-cancel-only-recovery": (
-        f"no_new_exposure_before, no_trade_on_untrusted, attempts_per_intent; {_GATE}"
+        f"reconciled_by_end: an order that the venue cancelled without a word; {_CACHES}"
     ),
-    "maintenance-overrun": f"no_new_exposure_before; {_GATE}",
-    "preopen-post-only": f"attempts_per_intent, reconciled_by_end; {_GATE}",
-    "quorum-loss-backlog": f"no_new_exposure_before, reconciled_by_end; {_GATE}",
-    "zero-balances": f"no_trade_on_untrusted; {_CACHES}",
+    "preopen-post-only": (
+        "reconciled_by_end: the venue shows dollars with four decimals, the truth has more"
+    ),
+    "quorum-loss-backlog": f"reconciled_by_end: balances stale to the end; {_CACHES}",
+    "zero-balances": f"no_trade_on_untrusted while balances are stale; {_CACHES}",
 }
 """scenario -> the invariants that do not hold yet, and the capability that they wait for."""
 

@@ -9,10 +9,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from outlast.drill.card import show
-from outlast.drill.run import BOTS, NEEDS, BotResult, bots_for, run_bot
+from outlast.drill.own import run_command, run_function
+from outlast.drill.result import BotResult
+from outlast.drill.run import BOTS, GUARDED, NEEDS, bots_for, run_bot
 from outlast.errors import ConfigurationError
 from outlast.mock.scenario.load import load
 from outlast.mock.scenario.model import Scenario
@@ -24,7 +27,10 @@ def drill(
     scenario: Annotated[str, typer.Argument(help="A scenario's name, or a file.")],
     bot: Annotated[
         list[str] | None,
-        typer.Option(help=f"One of {', '.join(BOTS)}; may be repeated. Default: all that can."),
+        typer.Option(
+            help=f"One of {', '.join((*BOTS, GUARDED))}, or module:function; may be repeated. "
+            "Default: all that can."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Default: the scenario's own.")] = None,
     live: Annotated[
@@ -33,18 +39,27 @@ def drill(
             "--live", help="On real sockets and in real time: each bot takes as long as it took."
         ),
     ] = False,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="After `--`: any program, run in real time with the endpoints in its environment."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Run bots through an outage and judge them by the exchange's own truth.
 
-    Exit code 1 when an invariant of a bot named with --bot does not hold.
+    Exit code 1 when an invariant of a bot named with --bot, or of a program, does not hold.
     """
     for name in bot or ():
-        if name not in BOTS:
-            raise ConfigurationError(f"bot {name!r} is not known; choose from {', '.join(BOTS)}")
+        if name not in (*BOTS, GUARDED) and ":" not in name:
+            raise ConfigurationError(
+                f"bot {name!r} is not known; choose from {', '.join((*BOTS, GUARDED))}, or "
+                "name a function of your own as module:function"
+            )
     document = load(scenario)
     used_seed = document.seed if seed is None else seed
-    names = list(bot or bots_for(document) or BOTS)
+    names = list(bot or (() if command else bots_for(document) or BOTS))
     for name in names:
         for module in NEEDS.get(name, ()):
             if find_spec(module) is None:
@@ -52,7 +67,7 @@ def drill(
                     f"bot {name!r} needs {module}, which is not installed; "
                     "try: pip install 'outlast[demo]', or name other bots with --bot"
                 )
-    results = _run(document, names, used_seed, live=live)
+    results = _run(document, names, used_seed, command or [], live=live)
     if as_json:
         print(
             json.dumps(
@@ -66,11 +81,13 @@ def drill(
         )
     else:
         show(Console(), document, used_seed, results)
-    if bot and any(result.broken for result in results):
+    if (bot or command) and any(result.broken for result in results):
         raise typer.Exit(1)
 
 
-def _run(scenario: Scenario, names: list[str], seed: int, *, live: bool) -> list[BotResult]:
+def _run(
+    scenario: Scenario, names: list[str], seed: int, command: list[str], *, live: bool
+) -> list[BotResult]:
     """One bot after the other, with a progress bar where there is a terminal to draw it on."""
     columns = (
         TextColumn("{task.description:>8}"),
@@ -81,13 +98,20 @@ def _run(scenario: Scenario, names: list[str], seed: int, *, live: bool) -> list
     shown = Console(stderr=True)
     kind = "minutes" if live else "virtual minutes"
     with Progress(*columns, console=shown, disable=not sys.stderr.isatty()) as progress:
-        tasks = {name: progress.add_task(name, total=1.0, at="waiting") for name in names}
+        shown_names = [*names, *([" ".join(command)] if command else [])]
+        tasks = {
+            name: progress.add_task(escape(name), total=1.0, at="waiting") for name in shown_names
+        }
 
         def run(name: str) -> BotResult:
             def tell(elapsed_s: float, whole_s: float) -> None:
                 at = f"{elapsed_s / 60:5.1f} of {whole_s / 60:.0f} {kind}"
                 progress.update(tasks[name], completed=elapsed_s / whole_s, at=at)
 
+            if name not in names:
+                return run_command(scenario, command, seed=seed, progress=tell)
+            if ":" in name:
+                return run_function(scenario, name, seed=seed, progress=tell)
             return run_bot(scenario, name, seed=seed, progress=tell, live=live)
 
-        return [run(name) for name in names]
+        return [run(name) for name in shown_names]

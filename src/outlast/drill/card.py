@@ -9,7 +9,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from outlast.drill.run import BotResult
+from outlast.drill.result import BotResult
 from outlast.mock.scenario.model import Scenario
 
 __all__ = ["show"]
@@ -76,7 +76,7 @@ def show(console: Console, scenario: Scenario, seed: int, results: Sequence[BotR
     for result in results:
         if result.died_of is not None:
             console.print(Text(f"{result.bot} died: {result.died_of}", style="red"))
-        for row in result.verdict if result.bot == "outlast" else []:
+        for row in result.verdict if result.bot not in ("naive", "ccxt") else []:
             if row["holds"] is False:
                 line = f"{result.bot} broke {row['invariant']}: {row['evidence']}"
                 console.print(Text(line, style="red"))
@@ -99,6 +99,13 @@ def _scorecard(results: Sequence[BotResult]) -> Table:
     return table
 
 
+_WORDS: Final = {
+    True: Text("holds", style="green"),
+    False: Text("broken", style="red"),
+    None: Text("-", style="dim"),
+}
+
+
 def _verdict(results: Sequence[BotResult]) -> Table:
     table = Table(title="Verdict", title_justify="left")
     table.add_column("invariant")
@@ -108,6 +115,6 @@ def _verdict(results: Sequence[BotResult]) -> Table:
         cells = []
         for result in results:
             holds = result.verdict[number]["holds"]
-            cells.append(Text("holds", style="green") if holds else Text("broken", style="red"))
+            cells.append(_WORDS[holds])
         table.add_row(row["invariant"], *cells)
     return table

@@ -14,7 +14,7 @@ import importlib
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from outlast.backends.journal import read_records
 from outlast.core.histories import Histories
 from outlast.core.journal import verify
 from outlast.drill.bots import naive, outlast_bot
+from outlast.drill.result import REST_S, BotResult, Progress, length_s, obituary
 from outlast.drill.strategy import Strategy, strategy_for
 from outlast.errors import ConfigurationError
 from outlast.mock.exchange import MockExchange
@@ -32,12 +33,18 @@ from outlast.mock.scenario.model import Scenario
 from outlast.venues import venues
 from outlast.wire import Clock
 
-__all__ = ["BOTS", "NEEDS", "TRADES_ON", "BotResult", "bots_for", "run_bot"]
+__all__ = ["BOTS", "GUARDED", "NEEDS", "REST_S", "TRADES_ON", "BotResult", "bots_for", "run_bot"]
 
 BOTS: Final = ("naive", "ccxt", "outlast")
-"""The bots that come with the drill, in the order in which they are shown."""
+"""The bots that come with the drill and are shown side by side, in this order."""
 
-NEEDS: Final[Mapping[str, tuple[str, ...]]] = {"ccxt": ("ccxt", "aiohttp")}
+GUARDED: Final = "guarded-ccxt"
+"""The ccxt bot with one line more: `outlast.guard(exchange)`. Only shown where it is named."""
+
+NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "ccxt": ("ccxt", "aiohttp"),
+    GUARDED: ("ccxt", "aiohttp"),
+}
 """What a bot needs besides the mock."""
 
 COMMON: Final = "binance-um"
@@ -45,7 +52,8 @@ COMMON: Final = "binance-um"
 
 TRADES_ON: Final[Mapping[str, tuple[str, ...]]] = {
     "naive": (COMMON,),
-    "ccxt": (COMMON,),
+    "ccxt": venues(),
+    GUARDED: venues(),
     "outlast": venues(),
 }
 """Where each bot trades: of a scenario's venues at the common one, else at the first it speaks."""
@@ -53,33 +61,6 @@ TRADES_ON: Final[Mapping[str, tuple[str, ...]]] = {
 LOOK_EVERY_S: Final = 30.0
 """How often progress is told, in virtual seconds."""
 LOOK_EVERY_LIVE_S: Final = 0.5
-
-REST_S: Final = 600.0
-"""How much is played of a last phase without an end."""
-
-Progress = Callable[[float, float], None]
-"""Hears (elapsed, whole) in virtual seconds."""
-
-
-@dataclass(slots=True)
-class BotResult:
-    """How one bot fared. `scorecard` and `verdict` are the mock's own words (docs/mock.md)."""
-
-    bot: str
-    scorecard: dict[str, Any]
-    verdict: list[dict[str, Any]]
-    died_of: str | None = None
-    """The exception that ended the bot before the scenario did."""
-
-    @property
-    def broken(self) -> list[str]:
-        return [row["invariant"] for row in self.verdict if row["holds"] is False]
-
-    def as_json(self) -> dict[str, Any]:
-        document = {"bot": self.bot, "scorecard": self.scorecard, "verdict": self.verdict}
-        if self.died_of is not None:
-            document["died_of"] = self.died_of
-        return document
 
 
 def run_bot(
@@ -108,10 +89,11 @@ def run_bot(
             f"trades on {', '.join(TRADES_ON[bot])}: choose a scenario of that venue"
             + (f", or --bot {able[0]}" if able else "")
         )
-    if bot == "ccxt":
+    if bot in ("ccxt", GUARDED):
         # Before the simulation begins: while they are imported, its libraries touch real sockets.
         importlib.import_module("outlast.drill.bots.ccxt_bot")
         importlib.import_module("outlast.sim.aiohttp")
+        importlib.import_module("outlast.adapters.ccxt.guarding")
     with tempfile.TemporaryDirectory(prefix="outlast-drill-") as folder:
         journal = Path(folder) / "bot.journal"
         if live:
@@ -141,7 +123,7 @@ async def _drill(
     live: bool,
 ) -> BotResult:
     async with MockExchange(scenario, venues=[venue], seed=seed) as mock:
-        whole_s = sum(REST_S if p.duration_s is None else p.duration_s for p in scenario.phases)
+        whole_s = length_s(scenario)
         ended = asyncio.Event()
         playing = asyncio.create_task(_play(mock, venue, bot, seed, journal, ended, live))
         look_every_s = LOOK_EVERY_LIVE_S if live else LOOK_EVERY_S
@@ -190,32 +172,46 @@ async def _play(
         await asyncio.wait({trading})
         await ended.wait()
         if (error := trading.exception()) is not None:
-            return None, _obituary(error)
+            return None, obituary(error)
         return {**trading.result(), "journal": _journal_belief(journal)}, None
     if bot == "naive":
         work = naive.run(
             strategy, url, key=key, secret=secret, now_ms=lambda: round(clock.wall() * 1000)
         )
     else:
-        work = _ccxt(strategy, url, key=key, secret=secret, live=live)
+        guarded_by = _guard(journal, clock, seed) if bot == GUARDED else None
+        work = _ccxt(strategy, venue, url, key, secret, guarded_by=guarded_by, live=live)
     playing = asyncio.create_task(work)
     ending = asyncio.create_task(ended.wait())
     await asyncio.wait({playing, ending}, return_when=asyncio.FIRST_COMPLETED)
     died_of = None
     if playing.done() and (error := playing.exception()) is not None:
-        died_of = _obituary(error)
+        died_of = obituary(error)
     await ending
     playing.cancel()
     with contextlib.suppress(asyncio.CancelledError, Exception):
         await playing
-    return None, died_of
+    return _guards_belief(journal) if bot == GUARDED else None, died_of
 
 
-def _obituary(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:200]
+def _guard(journal: Path, clock: Clock, seed: int) -> Callable[[Any], Any]:
+    """The one line, with what makes a seed repeat."""
+    from outlast.adapters.ccxt import guard  # noqa: PLC0415 - it needs ccxt
+    from outlast.adapters.ccxt.settings import GuardSettings  # noqa: PLC0415
+
+    return functools.partial(guard, journal=journal, settings=GuardSettings(seed=seed), clock=clock)
 
 
-async def _ccxt(strategy: Strategy, url: str, *, key: str, secret: str, live: bool) -> None:
+async def _ccxt(
+    strategy: Strategy,
+    venue: str,
+    url: str,
+    key: str,
+    secret: str,
+    *,
+    guarded_by: Callable[[Any], Any] | None,
+    live: bool,
+) -> None:
     """ccxt leaves a session that it was given open, so it is closed here."""
     import aiohttp  # noqa: PLC0415 - ccxt and aiohttp are extras that only this bot needs
 
@@ -223,7 +219,20 @@ async def _ccxt(strategy: Strategy, url: str, *, key: str, secret: str, live: bo
     from outlast.sim.aiohttp import SimConnector  # noqa: PLC0415
 
     async with aiohttp.ClientSession(connector=None if live else SimConnector()) as session:
-        await ccxt_bot.run(strategy, url, key=key, secret=secret, session=session)
+        await ccxt_bot.run(
+            strategy,
+            url,
+            venue=venue,
+            key=key,
+            secret=secret,
+            session=session,
+            guarded_by=guarded_by or (lambda exchange: exchange),
+        )
+
+
+def _guards_belief(journal: Path) -> dict[str, Any] | None:
+    """None where the bot fell over before it had a guard."""
+    return {"journal": _journal_belief(journal)} if journal.exists() else None
 
 
 def _journal_belief(path: Path) -> dict[str, Any]:

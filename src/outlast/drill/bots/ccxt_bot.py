@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -18,22 +18,34 @@ PAUSE_S: Final = 5.0
 """What the usual `except ccxt.BaseError: sleep` waits before it goes round again."""
 ORDER_MAX: Final = Decimal(3_000_000)
 SHARE: Final = Decimal("0.8")
+LIMITER: Final = {"delay": 0.02}
+"""ccxt asks its own limiter every so many seconds whether there is room. Its default of a
+millisecond is worked off a thousand times a second in virtual time too."""
 SMALL: Final = Decimal(200)
+FEE_LEFT: Final = Decimal("0.99")
+"""Of what was bought on spot, so much is there to sell when the fee was taken from it."""
 
 
-def configured(url: str, *, key: str, secret: str, session: Any) -> Any:
-    """An unmodified `binanceusdm` with its URLs replaced."""
-    exchange: Any = ccxt.async_support.binanceusdm(  # type: ignore[attr-defined]
+_CLASSES: Final = {"binance-um": "binanceusdm", "binance-spot": "binance", "kraken-spot": "kraken"}
+_SPOT: Final = {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}}
+
+
+def configured(venue: str, url: str, *, key: str, secret: str, session: Any) -> Any:
+    """An unmodified exchange of ccxt with its URLs replaced."""
+    options = {
+        "maxRetriesOnFailure": 3,
+        "maxRetriesOnFailureDelay": 1000,
+        "fetchMargins": False,
+        "fetchCurrencies": False,
+    }
+    made = getattr(ccxt.async_support, _CLASSES[venue])
+    exchange: Any = made(
         {
             "apiKey": key,
             "secret": secret,
             "session": session,
-            "options": {
-                "maxRetriesOnFailure": 3,
-                "maxRetriesOnFailureDelay": 1000,
-                "fetchMargins": False,
-                "fetchCurrencies": False,
-            },
+            "tokenBucket": LIMITER,
+            "options": options | (_SPOT if venue == "binance-spot" else {}),
         }
     )
     for name, address in exchange.urls["api"].items():
@@ -46,13 +58,24 @@ def configured(url: str, *, key: str, secret: str, session: Any) -> Any:
 class CcxtTrader:
     def __init__(self, exchange: Any) -> None:
         self._exchange = exchange
+        self._bought: dict[str, Decimal] = {}
+        """On spot: what was bought and not sold again."""
+
+    @property
+    def _has_positions(self) -> bool:
+        return bool(self._exchange.has["fetchPositions"]) and self._exchange.id == "binanceusdm"
 
     async def positions(self) -> Mapping[str, Decimal]:
+        if not self._has_positions:
+            return {}
         rows = await self._patiently(self._exchange.fetch_positions)
         held = {row["info"]["symbol"]: Decimal(row["info"]["positionAmt"]) for row in rows}
         return {symbol: qty for symbol, qty in held.items() if qty != 0}
 
     async def price(self, symbol: str) -> Decimal:
+        if not self._has_positions:
+            row = await self._patiently(self._exchange.fetch_ticker, self._unified(symbol))
+            return Decimal(str(row["last"] or row["bid"]))
         row = await self._patiently(self._exchange.fetch_funding_rate, self._unified(symbol))
         return Decimal(row["info"]["markPrice"])
 
@@ -69,9 +92,15 @@ class CcxtTrader:
             return
 
     async def buy(self, symbol: str) -> None:
-        await self._order(symbol, "market", "buy", SMALL / await self.price(symbol))
+        qty = SMALL / await self.price(symbol)
+        await self._order(symbol, "market", "buy", qty)
+        self._bought[symbol] = self._bought.get(symbol, Decimal(0)) + qty
 
     async def close_out(self, symbol: str) -> None:
+        if not self._has_positions:
+            if qty := self._bought.pop(symbol, Decimal(0)):
+                await self._order(symbol, "market", "sell", qty * FEE_LEFT)
+            return
         while (qty := (await self.positions()).get(symbol, Decimal(0))) != 0:
             wanted = min(abs(qty), ORDER_MAX, max(abs(qty) * SHARE, Decimal(10)))
             side = "sell" if qty > 0 else "buy"
@@ -106,8 +135,18 @@ class CcxtTrader:
                 await asyncio.sleep(PAUSE_S)
 
 
-async def run(strategy: Strategy, url: str, *, key: str, secret: str, session: Any) -> None:
-    exchange = configured(url, key=key, secret=secret, session=session)
+async def run(
+    strategy: Strategy,
+    url: str,
+    *,
+    venue: str,
+    key: str,
+    secret: str,
+    session: Any,
+    guarded_by: Callable[[Any], Any] = lambda exchange: exchange,
+) -> None:
+    """Trade until cancelled. `guarded_by` is the one line that is added to the script."""
+    exchange = guarded_by(configured(venue, url, key=key, secret=secret, session=session))
     try:
         trader = CcxtTrader(exchange)
         await trader._patiently(exchange.load_markets)  # noqa: SLF001 - one bot, two halves
