@@ -426,3 +426,62 @@ def test_every_record_whose_write_returned_survives_kill_9(path, tmp_path):
         assert verify(records.values()) is None
     with contextlib.closing(FileStore(path)) as store:  # the lock went with the process
         assert verify(fill(store, 1)) is None
+
+
+def test_what_is_synced_is_in_the_files_that_a_loss_of_power_leaves(path, tmp_path, monkeypatch):
+    """At the moment of the sync the log holds all that was written; what comes later may be torn.
+
+    The disk is stood in for by a copy made when the sync is asked for.
+    """
+    left = tmp_path / "left"
+    log = path.with_name(path.name + "-wal")
+
+    def keep(_handle):
+        left.mkdir()
+        for file in (path, log):
+            (left / file.name).write_bytes(file.read_bytes())
+
+    with contextlib.closing(FileStore(path)) as store:
+        records = fill(store, 3)
+        monkeypatch.setattr("outlast.backends.journal._sync_file", keep)
+        store.sync()
+        fill(store, 2)
+    assert list(read_records(left / path.name)) == records
+
+
+def test_a_disk_that_does_not_confirm_is_journal_unavailable(path, monkeypatch):
+    def refuse(_handle):
+        raise OSError(5, "Input/output error")
+
+    with contextlib.closing(FileStore(path)) as store:
+        monkeypatch.setattr("outlast.backends.journal._sync_file", refuse)
+        with pytest.raises(JournalUnavailable, match="did not reach its disk"):
+            store.sync()
+
+
+def test_a_log_cut_off_at_any_byte_opens_and_loses_only_what_was_being_written(path, tmp_path):
+    """What a loss of power, or a copy that was broken off, can leave of the write-ahead log."""
+    cut = tmp_path / "cut.journal"
+    log, cut_log = (p.with_name(p.name + "-wal") for p in (path, cut))
+    ends = []  # of the log after each record
+    with contextlib.closing(FileStore(path)) as store:
+        empty = log.stat().st_size
+        chain = Chain()
+        for number in range(12):
+            record = chain.seal("order.intent", {"pad": "x" * 700 * (number % 4)}, at=float(number))
+            store.write(record)
+            chain.accept(record)
+            ends.append(log.stat().st_size)
+        records, whole = list(store.records()), log.read_bytes()
+        kept = path.read_bytes()
+    boundaries = {end + step for end in (empty, *ends) for step in (-1, 0, 1)}
+    for size in sorted(boundaries | set(range(empty, len(whole), 397))):
+        if size > len(whole):
+            continue
+        cut.write_bytes(kept)
+        cut_log.write_bytes(whole[:size])
+        with contextlib.closing(FileStore(cut)) as store:
+            found = list(store.records())
+            assert found == records[: sum(end <= size for end in ends)], size
+            assert verify(found) is None
+            fill(store, 1)  # and it goes on from there
