@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -73,3 +74,25 @@ def test_the_readme_is_one_screen_and_names_both_commands():
     assert len(readme.splitlines()) <= 70
     assert "make demo" in readme
     assert "make test" in readme
+
+
+COMMAND = re.compile(r"^\$ outlast (.*?)(?:\s+#.*)?$", flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+def test_every_command_on_a_page_is_one_that_there_is(page):
+    """Its name and its options; what it does is tested elsewhere."""
+    pytest.importorskip("typer")
+    from typer.main import get_command
+
+    from outlast.cli.commands import commands
+
+    for line in COMMAND.findall(page.read_text(encoding="utf-8")):
+        words = shlex.split(line)
+        command = get_command(commands)
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        options = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+        unknown = [w for w in words if w.startswith("-") and w.split("=")[0] not in options]
+        assert not getattr(command, "commands", None), f"{page.name}: no such command: {line}"
+        assert not unknown, f"{page.name}: {line}: {unknown}"
