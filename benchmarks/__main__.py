@@ -11,6 +11,7 @@ BENCHMARKS: Final = {
     "guard": "what the guard adds to a call that succeeds, beside the usual stack",
     "journal": "what the journal adds to an order, beside plain appends",
     "book": "local order books from raw bytes, beside ccxt.pro, cryptofeed, order-book and others",
+    "book_socket": "order books from the socket, beside ccxt.pro",
     "resilience": "outages, beside no retry and tenacity; every peer with --full",
     "mock_load": "the mock under ten thousand requests a minute",
     "planted_bugs": "how many seeded trials it takes to find each of the planted bugs",

@@ -5,7 +5,8 @@
 Both guard the same coroutine, which returns without waiting:
 
 - outlast: ban clock, lanes, slots, weights of the venue, breaker, usual latency, retry budget. As
-  `CallDesk` calls them, signing, transport and journal left out.
+  `CallDesk` calls them, the short way and now and then the long one; signing, transport and journal
+  left out.
 - the usual stack: tenacity around asyncio.timeout around purgatory around aiolimiter. What is not
   installed is left out and named (`pip install purgatory aiolimiter`).
 
@@ -31,10 +32,11 @@ from outlast.client.admission import Admission
 from outlast.client.events import EventBus
 from outlast.client.guard import Guard
 from outlast.client.journal import Journal
+from outlast.core.breaker import Permit
 from outlast.core.budget import RETRIES, RetryBudget
 from outlast.core.limiter import Granted
 from outlast.core.server_time import ServerClock
-from outlast.errors import Failure, Scope
+from outlast.errors import Scope
 from outlast.model import Plane
 from outlast.wire import Cost, Counter, Lane, WireRequest
 
@@ -84,18 +86,28 @@ def outlast_guard() -> Call:
         costs=(Cost("orders_10s", 1), Cost("orders_1m", 1)),
     )
 
+    async def enter(now: float) -> tuple[Permit, Granted]:
+        """The long way, a few times a second: when the venue's clock is to be looked at."""
+        assert guard.shut(order, now) is None
+        turn = await admission.enter(order, now + 10.0)
+        permit = guard.permit(order, clock.now())
+        assert isinstance(turn, Granted)
+        assert isinstance(permit, Permit)
+        return permit, turn
+
     async def call() -> object:
         now = clock.now()
-        assert guard.held(order, now) is None
-        turn = await admission.enter(order, now + 10.0)
-        assert isinstance(turn, Granted)
-        sent_at = clock.now()
-        permit = guard.permit(order, sent_at)
-        assert not isinstance(permit, Failure)
+        calm = guard.calm_permit(order)
+        granted = None if calm is None else admission.enter_at_once(order, now)
+        if calm is not None and granted is not None:
+            permit, turn = calm, granted
+        else:
+            permit, turn = await enter(now)
         try:
             result = await answer()
-            guard.feed(order, permit, None, sent_at=sent_at)
-            budget.earn(sent_at)
+            answered_at = clock.now()
+            guard.feed(order, permit, None, sent_at=now, now=answered_at)
+            budget.earn(answered_at)
             return result
         finally:
             admission.leave(turn)

@@ -54,7 +54,9 @@ def row(name: str, finds: list[Find | None]) -> str:
     median = needed(finds)
     told = "not found" if median == inf else f"{median:g}"
     slugs = ", ".join(f"`{slug}`" for slug in invariants(finds)) or "–"
-    return f"| {BUGS[name].says} | {slugs} | {told} |"
+    bug = BUGS[name]
+    trials = "at large" if bug.focus is None else f"`{bug.focus}`"
+    return f"| {bug.says} | {slugs} | {trials} | {told} |"
 
 
 def summary(found: dict[str, list[Find | None]], most: int, hunts: int) -> str:
@@ -63,7 +65,8 @@ def summary(found: dict[str, list[Find | None]], most: int, hunts: int) -> str:
     return (
         f"{found_count} of {len(found)} planted bugs found, each hunted for {hunts} "
         f"time{'s' if hunts > 1 else ''} through at most {most} seeds. "
-        f"Median of the medians: {statistics.median(medians):g} seeds."
+        f"Median of the medians: {statistics.median(medians):g} seeds; the highest: "
+        f"{max(medians):g}."
     )
 
 
@@ -71,7 +74,7 @@ def write(found: dict[str, list[Find | None]], most: int, hunts: int) -> None:
     rows = "\n".join(row(name, finds) for name, finds in found.items())
     table = (
         f"\n{summary(found, most, hunts)}\n\n"
-        "| planted | found by | seeds |\n| --- | --- | ---: |\n"
+        "| planted | found by | trials | seeds |\n| --- | --- | --- | ---: |\n"
         f"{rows}\n\n"
     )
     page, count = TABLE.subn(

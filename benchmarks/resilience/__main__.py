@@ -17,14 +17,17 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import functools
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.resilience.clients import CLIENTS, missing
+from benchmarks.resilience.clients import CLIENTS, made_of, missing
 from benchmarks.resilience.figures import figures
-from benchmarks.resilience.page import plot, plotted, write_page
+from benchmarks.resilience.page import write_page
+from benchmarks.resilience.plot import plot, plotted
 from benchmarks.resilience.scenarios import SCENARIOS
 from benchmarks.resilience.trial import run_over_sockets, run_simulated
 
@@ -64,8 +67,7 @@ def main() -> None:
         rows = [json.loads(line) for line in wanted.rows.read_text(encoding="utf-8").splitlines()]
         absent = {name: package for name in CLIENTS if (package := missing(name)) is not None}
         write_page(wanted.page, rows, absent)
-        if not plot(wanted.page.with_suffix(".svg"), plotted(absent)):
-            print("no plot: pip install matplotlib", file=sys.stderr)
+        plot(wanted.page.with_suffix(".svg"), plotted(absent))
 
 
 def _arguments() -> argparse.Namespace:
@@ -122,7 +124,19 @@ def _row(run: Run) -> dict[str, Any]:
         trial = run_over_sockets(outage, client, seed)
     else:
         trial = run_simulated(outage, client, seed, neighbours=how == "neighbours")
-    return {"how": how, **figures(trial)}
+    return {"how": how, **figures(trial), "package": made_of(client), "commit": _commit()}
+
+
+@functools.cache
+def _commit() -> str | None:
+    """What is checked out, with `-dirty` where it was changed since; None without git."""
+    here = Path(__file__).parent
+    asked = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        told = subprocess.run(asked, cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return told.stdout.strip()
 
 
 if __name__ == "__main__":

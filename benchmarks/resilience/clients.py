@@ -17,7 +17,7 @@ from benchmarks.resilience.rest import Account, RestDesk, entry_price
 from benchmarks.resilience.scenarios import SIBLING, VENUE
 from benchmarks.resilience.trace import Call, Done, Kind
 
-__all__ = ["CLIENTS", "Client", "missing", "opened", "preload"]
+__all__ = ["CLIENTS", "Client", "made_of", "missing", "opened", "preload"]
 
 CCXT: Final = {"ccxt, 3 retries": 0, "ccxt, 3 retries 1 s apart": 1000}
 """By name: `maxRetriesOnFailureDelay` in milliseconds."""
@@ -42,6 +42,15 @@ def missing(name: str) -> str | None:
         except importlib.metadata.PackageNotFoundError:
             return package
     return None
+
+
+def made_of(name: str) -> str:
+    """The package that makes the client what it is, with its version."""
+    if name in POLICIES:
+        package = POLICIES[name][0] or ("tenacity" if "tenacity" in name else "httpx")
+    else:
+        package = "ccxt" if name in CCXT else "outlast"
+    return f"{package} {importlib.metadata.version(package)}"
 
 
 def preload(name: str) -> None:

@@ -112,8 +112,8 @@ def _duplicates(asked: Iterable[Asked]) -> int:
 
 
 def _detected(trial: Trial) -> float | None:
-    """From the first failure until the client first turns a read away without asking the venue."""
-    held = [
+    """From the first failure until the client leaves reads alone, or first turns one away."""
+    held = [at_s for at_s in trial.left_alone_s if at_s >= trial.from_s] or [
         d.ended_s
         for d in trial.done
         if d.held and d.call.kind.is_read and d.call.venue == VENUE and d.ended_s >= trial.from_s

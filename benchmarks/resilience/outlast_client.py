@@ -5,6 +5,7 @@ The parts are taken out here, from the outside: the product has no switches for 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -13,16 +14,20 @@ from typing import Any, Final
 
 import outlast
 from benchmarks.resilience.rest import Account, entry_price
+from benchmarks.resilience.scenarios import VENUE
 from benchmarks.resilience.trace import Call, Done, Kind
 from outlast.client.assembly import Rooms
+from outlast.client.events import BreakerChanged
 from outlast.client.session import Session
 from outlast.core.budget import RetryBudget
+from outlast.core.recovery import RecoverySettings
 from outlast.errors import (
     Failure,
     NotSent,
     OutcomeUnknown,
     OutlastError,
 )
+from outlast.model import Plane
 from outlast.wire import Lane
 
 __all__ = ["PARTS", "OutlastClient", "outlast_client"]
@@ -43,7 +48,7 @@ def _no_budget(rooms: Rooms) -> None:
 
 def _no_headroom(rooms: Rooms) -> None:
     admission: Any = rooms.admission
-    admission.has_headroom = lambda costs: False
+    admission.has_headroom = lambda costs, **_: False
 
 
 class _DeafBanClock:
@@ -83,6 +88,7 @@ PARTS: Final[dict[str, Callable[[Rooms], None]]] = {
     "headroom": _no_headroom,
     "ban clock": _no_ban_clock,
     "lanes": _no_lanes,
+    "recovery": lambda rooms: None,  # taken out by the settings that the session is made with
 }
 
 
@@ -90,6 +96,15 @@ class OutlastClient:
     def __init__(self, sessions: Mapping[str, Session]) -> None:
         self._sessions = sessions
         self._resting: deque[str] = deque()
+        self.left_alone_at: list[float] = []
+        """When it began to leave reads of the futures alone, by the clock's `now`."""
+
+    async def watch(self, venue: str, clock: Any) -> None:
+        async for event in self._sessions[venue].events():
+            if not isinstance(event, BreakerChanged) or event.state != "open":
+                continue
+            if event.plane in (Plane.MARKET_DATA, Plane.ACCOUNT):
+                self.left_alone_at.append(clock.now())
 
     async def perform(self, call: Call, now_s: Callable[[], float]) -> Done | None:
         target = None
@@ -154,6 +169,9 @@ async def _account(session: Session) -> None:
 async def outlast_client(
     accounts: Mapping[str, Account], *, without: str, seed: int, clock: Any
 ) -> AsyncIterator[OutlastClient]:
+    settings = outlast.Settings(seed=seed)
+    if without == "recovery":
+        settings = replace(settings, recovery=RecoverySettings(cool_down_s=0.0, steps=()))
     async with contextlib.AsyncExitStack() as stack:
         sessions = {}
         for venue, account in accounts.items():
@@ -162,8 +180,8 @@ async def outlast_client(
                 key=account.key,
                 secret=account.secret,
                 journal=None,
-                settings=outlast.Settings(seed=seed),
-                endpoints={"rest": account.url},
+                settings=settings,
+                endpoints=account.endpoints,
                 clock=clock,
             )
             sessions[venue] = await stack.enter_async_context(session)
@@ -171,4 +189,11 @@ async def outlast_client(
                 rooms = session._rooms  # noqa: SLF001
                 assert rooms is not None
                 PARTS[without](rooms)
-        yield OutlastClient(sessions)
+        client = OutlastClient(sessions)
+        watching = asyncio.create_task(client.watch(VENUE, clock))
+        try:
+            yield client
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching

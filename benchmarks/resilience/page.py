@@ -1,4 +1,4 @@
-"""The page and the plot that the rows of many runs are shown by."""
+"""The page that the rows of many runs are shown by."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.resilience.clients import CLIENTS
-from benchmarks.resilience.figures import per_second
 from benchmarks.resilience.scenarios import SCENARIOS
-from benchmarks.resilience.trial import run_simulated
 
-__all__ = ["plot", "plotted", "write_page"]
+__all__ = ["write_page"]
 
 Row = Mapping[str, Any]
 
@@ -69,8 +67,10 @@ HEAD: Final = """\
 # Outages, side by side
 
 Made by `python -m benchmarks.resilience --rows docs/resilience.jsonl --page docs/resilience.md`; do
-not edit. More seeds, or what is missing: the same with `--full`, which makes only the runs that the
-file of rows does not have. A table says how many seeds it has seen.
+not edit. More seeds, or what is missing: the same with `--full`, or with `--scenario`, `--client`
+and `--seeds`, which makes only the runs that the file of rows does not have. Every table says how
+many seeds it has seen; with few, half a percent is luck. Each row names the commit and the package
+it was measured with.
 
 Every client is asked for the same calls at the same instants: 5 a second on Binance futures, 60 %
 reads, 30 % entries, 6 % cancels, 4 % reduce-only orders (and 1 a second on Binance spot where a
@@ -85,10 +85,18 @@ scenario: each client has the defaults that its documentation gives.
 - *over limit*: answers 429 that the client earned. *while banned*: requests that arrived before the
   time that a 429 or 418 had named. *duplicates*: orders that exist twice for one call. These and
   the bans are those of the worst seed; everything else is the median.
-- *detect*: until the first read is turned away without asking the venue. *recover*: from the end
-  until the first ten seconds in which 95 % of reads, cancels and reduce-only orders succeed within
-  1.5 s; *entries back*: the same of entries, which outlast holds back on purpose for a while.
-- A dash: there is nothing to measure, or it did not come before the run ended (60 s after).
+- *detect*: until the client leaves reads alone, or first turns one away without asking the venue.
+- *recover*: from the end of the outage until the first ten seconds in which 95 % of the reads,
+  cancels and reduce-only orders succeed within 1.5 s. It is how long the client keeps a venue that
+  is well from being used: breakers, bans, back-offs. *Entries back* is the same of orders that add
+  risk. outlast holds those back on purpose: after an outage all is reconciled first, then the venue
+  has to stay well for a minute, then a tenth, a quarter and half of the usual rate pass for a
+  minute each (`Settings.recovery`). So they are not back within the minute that a run goes on, and
+  the bar of 10 s does not speak of them: a client that sends new risk into the first seconds of a
+  venue that may fall again is no better for it. `outlast without recovery` has the cool-down and
+  the steps set to nothing; what is left is trading's own breaker, which waits up to 12 s between
+  two probes, and the reconciliation.
+- A dash: there is nothing to measure, or it did not come before the run ended.
 """
 
 
@@ -255,42 +263,3 @@ def _shown(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:g}" if isinstance(value, int) else f"{value:.3g}"
-
-
-PLOTTED: Final = ("no retry", "naive tenacity", "botocore quota", "ccxt, 3 retries", "outlast")
-MEAN_OF_S: Final = 5
-
-
-def plotted(missed: Mapping[str, str]) -> list[str]:
-    """The clients of the plot, those that are missing left out."""
-    return [client for client in PLOTTED if client not in missed]
-
-
-def plot(file: Path, clients: Sequence[str]) -> bool:
-    """Draw requests per second against the outage; False where matplotlib is missing."""
-    try:
-        matplotlib = importlib.import_module("matplotlib")
-        matplotlib.use("svg")
-        pyplot = importlib.import_module("matplotlib.pyplot")
-    except ImportError:
-        return False
-    matplotlib.rcParams |= {"svg.hashsalt": "outlast", "font.size": 9}
-    figure, axes = pyplot.subplots(2, 1, figsize=(9, 6.5), layout="constrained")
-    for axis, name in zip(axes, ("S1", "S2-60"), strict=True):
-        for client in clients:
-            trial = run_simulated(SCENARIOS[name], client, 1)
-            counts = per_second(trial)
-            starts = range(0, len(counts) - MEAN_OF_S + 1, MEAN_OF_S)
-            means = [sum(counts[at : at + MEAN_OF_S]) / MEAN_OF_S for at in starts]
-            width = 2.2 if client == "outlast" else 1.1
-            axis.plot(list(starts), means, label=client, linewidth=width)
-            span = (trial.from_s, trial.until_s)
-        axis.axvspan(*span, color="0.92")
-        axis.set_title(f"{name}: {SCENARIOS[name].title}", fontsize=9, loc="left")
-        axis.set_ylabel("requests per second")
-        axis.set_ylim(bottom=0)
-    axes[0].legend(fontsize=8, ncols=3)
-    axes[-1].set_xlabel("seconds")
-    figure.savefig(file, metadata={"Date": None})
-    pyplot.close(figure)
-    return True

@@ -29,6 +29,8 @@ class Account:
     url: str
     key: str
     secret: str
+    endpoints: Mapping[str, str]
+    """All roots of the venue by name, streams included; `url` is that of `rest`."""
 
 
 class VenueError(httpx.HTTPError):
@@ -109,7 +111,8 @@ def _read(response: httpx.Response) -> Any:
         answer = response.json()
     except ValueError:
         answer = None
-    if response.is_success and answer and not (isinstance(answer, dict) and "code" in answer):
+    is_error = isinstance(answer, dict) and "code" in answer
+    if response.is_success and isinstance(answer, dict | list) and answer and not is_error:
         return answer
     code = str(answer["code"]) if isinstance(answer, dict) and "code" in answer else None
     if code == UNKNOWN_ORDER:

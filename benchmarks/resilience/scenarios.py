@@ -181,7 +181,7 @@ SCENARIOS: Final[dict[str, Outage]] = {
             title="half the answers an empty JSON object, half an HTML page with 502",
             broken=_one(
                 180,
-                fault("*", p=0.5, reply={"json": "{}"}, effect="none"),
+                fault("*", p=0.5, reply={"json": {}}, effect="none"),
                 fault("*", reply={"html": "cdn-502"}, effect="none"),
             ),
             after_s=60.0,

@@ -61,6 +61,8 @@ class Trial:
     done: list[Done] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     bans: int = 0
+    left_alone_s: list[float] = field(default_factory=list)
+    """When the client says that it began to leave reads alone; empty where it says nothing."""
 
     @property
     def from_s(self) -> float:
@@ -95,7 +97,9 @@ async def _run(
         mock.truth.traffic.listen(lambda record: trial.asked.append(_asked(record, t0_ms)))
         wires = mock.describe()["venues"]
         accounts = {
-            venue: Account(wire["endpoints"]["rest"], wire["key"], wire["secret"])
+            venue: Account(
+                wire["endpoints"]["rest"], wire["key"], wire["secret"], wire["endpoints"]
+            )
             for venue, wire in wires.items()
         }
         began_s = clock.now() - mock.run.clock.elapsed_s
@@ -118,6 +122,8 @@ async def _run(
             for task in late:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
+        left_alone_at = getattr(made, "left_alone_at", [])
+        trial.left_alone_s = [at - began_s for at in left_alone_at]
         trial.bans = sum(venue.limiter.bans_total for venue in mock.run.venues.values())
     for call, result in zip(trial.calls, ended, strict=True):
         if isinstance(result, Done):

@@ -2,13 +2,22 @@
 
 `connect` gives a session at one venue; `limit`, `market` and `stop` make orders for it. Every
 failure says what became of the order: `NotSent`, `Refused`, or `OutcomeUnknown`.
+
+`guard` puts the same on an existing ccxt exchange, in one line; nothing of ccxt is loaded before.
 """
+
+import importlib
+import typing
 
 from outlast.client.connect import connect, connect_from_env
 from outlast.client.exits import CloseReport
+from outlast.client.gate_settings import GateSettings
 from outlast.client.orders import CancelReport
 from outlast.client.session import ReconcileReport, Session
 from outlast.client.settings import Settings
+from outlast.client.several import Venues, connect_many
+from outlast.client.venue_health import VenueHealth
+from outlast.core.books import BookPeek, BookSettings, BookView, ResyncSettings, Sweep
 from outlast.errors import (
     AuthenticationFailed,
     BannedByVenue,
@@ -38,11 +47,13 @@ from outlast.errors import (
 from outlast.model import (
     Balance,
     Execution,
+    Health,
     Instrument,
     Order,
     OrderRequest,
     OrderStatus,
     OrderType,
+    Plane,
     Position,
     Side,
     TimeInForce,
@@ -51,7 +62,11 @@ from outlast.model import (
     market,
     stop,
 )
+from outlast.stream_wire import Candle, PublicTrade, Ticker
 from outlast.venues import venues
+
+if typing.TYPE_CHECKING:
+    from outlast.adapters.ccxt import guard, unguard
 
 ACTIVE = TradingState.ACTIVE
 REDUCING = TradingState.REDUCING
@@ -66,14 +81,20 @@ __all__ = [
     "AuthenticationFailed",
     "Balance",
     "BannedByVenue",
+    "BookPeek",
+    "BookSettings",
+    "BookView",
     "BreakerOpen",
     "BudgetSpent",
     "CancelReport",
+    "Candle",
     "CloseReport",
     "ConfigurationError",
     "ConnectFailed",
     "DeadlinePassed",
     "Execution",
+    "GateSettings",
+    "Health",
     "Instrument",
     "InvalidOrder",
     "JournalUnavailable",
@@ -88,25 +109,47 @@ __all__ = [
     "OutcomeUnknown",
     "OutlastError",
     "Overloaded",
+    "Plane",
     "Position",
+    "PublicTrade",
     "ReadFailed",
     "ReconcileReport",
     "Refused",
     "RefusedTooOften",
+    "ResyncSettings",
     "Session",
     "Settings",
     "Side",
     "StaleData",
+    "Sweep",
     "Throttled",
+    "Ticker",
     "TimeInForce",
     "TradingHalted",
     "TradingState",
     "UnknownInstrument",
     "UnknownOrder",
+    "VenueHealth",
+    "Venues",
     "connect",
     "connect_from_env",
+    "connect_many",
+    "guard",
     "limit",
     "market",
     "stop",
+    "unguard",
     "venues",
 ]
+
+
+def __getattr__(name: str) -> typing.Any:
+    """Load what belongs to an upper floor when it is first asked for."""
+    if name in ("adapters", "sync", "testing"):
+        return importlib.import_module(f"outlast.{name}")
+    if name not in ("guard", "unguard"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from outlast.adapters import ccxt  # noqa: PLC0415 - the front door opens without it
+
+    found = globals()[name] = getattr(ccxt, name)
+    return found

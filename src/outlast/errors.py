@@ -182,6 +182,28 @@ class UnknownInstrument(InvalidOrder):
 class TradingHalted(NotSent):
     """The gate holds this kind of order: the message says why and since when."""
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: str = "",
+        since: float | None = None,
+        also: tuple[str, ...] = (),
+        venue: str | None = None,
+        retry_at: float | None = None,
+        evidence_id: str | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        super().__init__(
+            message, venue=venue, retry_at=retry_at, evidence_id=evidence_id, failure=failure
+        )
+        self.cause = cause
+        """One of `outlast.core.gate.Cause`: `planned maintenance`, `halted by hand`, ..."""
+        self.since = since
+        """Since when it is held, in seconds since the epoch."""
+        self.also = also
+        """The other causes that hold it as well."""
+
 
 class BreakerOpen(NotSent):
     """The venue is being left alone after repeated infrastructure failures."""

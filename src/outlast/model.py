@@ -156,6 +156,8 @@ class Plane(Enum):
 
 
 class Health(Enum):
+    """How one plane of a venue fares."""
+
     HEALTHY = "healthy"
     DEGRADED = "degraded"
     DOWN = "down"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum, IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from outlast.errors import Failure, Scope
 from outlast.model import (
@@ -24,6 +24,7 @@ from outlast.model import (
     Position,
     Product,
 )
+from outlast.notices import PageMap, SystemStatus, VenueMode
 
 __all__ = [
     "Auth",
@@ -34,6 +35,7 @@ __all__ = [
     "HttpRequest",
     "HttpTransport",
     "Lane",
+    "PromptTransport",
     "Record",
     "RecordStore",
     "Traits",
@@ -217,6 +219,21 @@ class HttpTransport(Protocol):
     async def aclose(self) -> None: ...
 
 
+@runtime_checkable
+class PromptTransport(HttpTransport, Protocol):
+    """One that can send without being waited for, as long as a connection is free."""
+
+    def begin(
+        self, request: HttpRequest, tell: Callable[[WireReply | TransportFault], None]
+    ) -> bool:
+        """Write `request` now; `tell` hears the end of it in a later turn of the loop, once.
+
+        False where no connection is free, or something else is in the way: nothing was done, and
+        `send` does it. Saves the task that `send` takes where it must not be cancelled.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One line of the journal."""
@@ -253,6 +270,16 @@ class RecordStore(Protocol):
         """
         ...
 
+    def sync(self) -> None:
+        """Bring all that was written to the disk itself, safe from a loss of power.
+
+        May be slow: the shell calls it in a thread, while `write` goes on in another.
+
+        Raises:
+            JournalUnavailable: the disk did not confirm it.
+        """
+        ...
+
     def checkpoint(self) -> None:
         """Housekeeping that may be slow: the shell calls it in a thread."""
         ...
@@ -271,6 +298,11 @@ class Traits:
     """Client order ids are UUIDs; otherwise short text (see `core.ids`)."""
     time_step_ms: float = 1.0
     """The smallest step of the clock that `query_time` reads."""
+    spare_roots: tuple[str, ...] = ()
+    """Other hosts that serve what the `rest` endpoint serves, and count against the same limits."""
+    dead_mans_switch: Scope | None = None
+    """What one switch of the venue cancels when it fires: the orders of a symbol, or all of the
+    account. None where there is no such thing."""
     tells_state: bool = True
     """False where the answers to a new order and to a cancel only confirm that it was taken: what
     became of it takes a query."""
@@ -303,6 +335,10 @@ class VenueCodec(Protocol):
 
     @property
     def TRAITS(self) -> Traits: ...
+    @property
+    def STATUS_PAGE(self) -> PageMap:
+        """Which part of which status page is about this product."""
+        ...
 
     # Requests.
     def place_order(
@@ -321,6 +357,15 @@ class VenueCodec(Protocol):
     def cancel_all_orders(
         self, instrument: Instrument, *, conditional: bool = False
     ) -> WireRequest: ...
+    def dead_mans_switch(
+        self, instrument: Instrument | None, *, timeout_s: int
+    ) -> WireRequest | None:
+        """Let the venue cancel orders by itself unless it hears this again in time; 0 ends that.
+
+        `instrument` is None where the switch is the account's. None: see `TRAITS`.
+        """
+        ...
+
     def query_order(
         self,
         instrument: Instrument,
@@ -369,6 +414,10 @@ class VenueCodec(Protocol):
         """The cheapest read that tells whether the product's front door answers."""
         ...
 
+    def query_system_status(self) -> WireRequest | None:
+        """What the venue says of itself; None where it says nothing about this product."""
+        ...
+
     def sign(
         self,
         request: WireRequest,
@@ -412,6 +461,10 @@ class VenueCodec(Protocol):
     def read_order(
         self, request: WireRequest, reply: WireReply, instrument: Instrument
     ) -> OrderReport | Failure: ...
+    def read_dead_mans_switch(self, request: WireRequest, reply: WireReply) -> float | Failure:
+        """In how many seconds it fires, by the venue's own word; 0.0 when it is off."""
+        ...
+
     def read_orders(
         self, request: WireRequest, reply: WireReply, instruments: Mapping[str, Instrument]
     ) -> Sequence[OrderReport] | Failure: ...
@@ -437,3 +490,12 @@ class VenueCodec(Protocol):
     ) -> tuple[Sequence[Level], Sequence[Level]] | Failure: ...
     def read_mark_price(self, request: WireRequest, reply: WireReply) -> Decimal | Failure: ...
     def read_time(self, request: WireRequest, reply: WireReply) -> int | Failure: ...
+    def read_system_status(
+        self, request: WireRequest, answer: WireReply | Failure
+    ) -> SystemStatus | Failure:
+        """A failure of the call may be an answer here: some venues refuse while they maintain."""
+        ...
+
+    def symbol_mode(self, instrument: Instrument) -> VenueMode:
+        """What the venue takes on one symbol, by its status in the list of instruments."""
+        ...

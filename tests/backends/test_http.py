@@ -442,7 +442,7 @@ def test_callers_who_give_up_leave_a_client_that_answers_at_once(how):
                 assert not pool._requests
                 began = clock.now()
                 replies = await asyncio.gather(*(desk.call(ask) for _ in range(10)))
-                assert clock.now() - began < 2.0
+                assert clock.now() - began < 5.0
                 # The breaker may still be closed to some: those were not sent. None may hang.
                 assert all(isinstance(r, WireReply) or not_sent(r) for r in replies)
                 transport = HttpxTransport(clock, client=client)

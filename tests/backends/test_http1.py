@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import random
 import socket
+from dataclasses import replace
 
 import pytest
 from raw_server import SOON_S, Server, request
@@ -424,3 +425,66 @@ def test_callers_cancelled_anywhere_leave_a_pool_that_serves():
         await asyncio.sleep(1)  # virtual: the server's ends hear of it
 
     sim.run(story, seed=seed)
+
+
+# Without being waited for.
+
+
+def begun(*paths, warm=True, **fields):
+    """What requests by `begin` come to; a path that could not be begun gives None."""
+
+    async def story():
+        async with Server().serving() as server:
+            transport = Http1Transport(SystemClock())
+            if warm:
+                await transport.send(request(server, "/ok"))
+            ends = []
+            for path in paths:
+                end = asyncio.get_running_loop().create_future()
+                if transport.begin(request(server, path, **fields), end.set_result):
+                    assert not end.done()  # it is heard in a later turn
+                    end = await end
+                else:
+                    end = None
+                ends.append(end)
+            await transport.aclose()
+            return ends
+
+    return asyncio.run(story())
+
+
+@pytest.mark.sockets
+def test_a_request_over_a_free_connection_is_written_at_once_and_told_later():
+    first, second = begun("/ok", "/ok")
+    assert isinstance(first, WireReply)
+    assert isinstance(second, WireReply)
+
+
+@pytest.mark.sockets
+def test_without_a_free_connection_nothing_is_done():
+    assert begun("/ok", warm=False) == [None]
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("path", BROKEN)
+def test_a_broken_answer_is_told_once_and_its_connection_not_used_again(path):
+    fault, after = begun(path, "/ok", answer_within_s=0.2)
+    assert isinstance(fault, TransportFault)
+    assert fault.kind is BROKEN[path]
+    assert (after is None) is (path != "/bad-gzip")  # of that one the bytes were all there
+
+
+@pytest.mark.sockets
+def test_what_cannot_be_written_is_left_to_send_which_says_why():
+    async def story():
+        async with Server().serving() as server:
+            transport = Http1Transport(SystemClock())
+            await transport.send(request(server, "/ok"))
+            bad = replace(request(server, "/ok"), headers=(("X-Key", "k\r\nX-Evil: 1"),))
+            assert not transport.begin(bad, lambda _: None)
+            fault = await transport.send(bad)
+            assert fault.kind is FaultKind.LOCAL
+            assert isinstance(await transport.send(request(server, "/ok")), WireReply)
+            await transport.aclose()
+
+    asyncio.run(story())

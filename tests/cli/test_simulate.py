@@ -18,7 +18,7 @@ from outlast.cli import simulate as command
 from outlast.client.session import Session
 from outlast.trials.generator import FAULT_TYPES
 from outlast.trials.model import TrialResult, Violation
-from outlast.trials.runner import Totals
+from outlast.trials.runner import Kind, Totals
 
 SHORT = ("simulate", "--seeds", "1..3", "--workers", "1")
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -48,8 +48,8 @@ def played(monkeypatch):
     """Trials that are not played: seed 2 fails, unless told otherwise."""
 
     def arrange(*failing: int, error: BaseException | None = None):
-        def play_all(seeds, *, scenario=None, workers=None):
-            del scenario, workers
+        def play_all(seeds, kind, *, workers=None):
+            del kind, workers
             for seed in seeds:
                 yield result(seed, BROKEN) if seed in failing else result(seed)
             if error is not None:
@@ -98,6 +98,14 @@ def test_the_command_names_the_scenario_too(played):
     slug = "unknown-503-landed"
     _, out, _ = outlast(*SHORT, "--scenario", slug)
     assert f"outlast simulate --seeds 2 --scenario {slug} --log seed-2.log\n" in out
+
+
+def test_the_command_names_focus_and_venue_too(played):
+    played(2)
+    options = ("--focus", "rush", "--venue", "kraken-spot")
+    _, out, _ = outlast(*SHORT, *options)
+    assert f"outlast simulate --seeds 2 {' '.join(options)} --log seed-2.log\n" in out
+    assert "never struck (the trials are about rush): " in " ".join(out.split())
 
 
 def test_figures_are_shown_at_the_end(played):
@@ -157,13 +165,13 @@ def _rows(out: str) -> list[dict]:
 
 
 def test_a_bug_of_the_trial_itself_is_told_with_its_seed(monkeypatch):
-    def play(seed, *, scenario=None):
-        del scenario
+    def play(kind, seed):
+        del kind
         if seed == 2:
             raise KeyError("orderId")
         return result(seed)
 
-    monkeypatch.setattr("outlast.trials.runner.play", play)
+    monkeypatch.setattr(Kind, "play", play)
     code, out, _ = outlast(*SHORT, "--json")
     assert code == 1
     rows = _rows(out)
@@ -185,16 +193,23 @@ def test_a_bug_of_the_trial_itself_is_told_with_its_seed(monkeypatch):
         (("--seeds", "1", "--log", "-", "--json"), "both want stdout"),
         (("--seeds", "1", "--log", "no/such/folder.log"), "cannot be written"),
         (("--scenario", "no-such-night"), "no-such-night"),
+        (("--focus", "coffee"), "--focus is 'coffee'; it is one of rush, limits, outage, fills"),
+        (("--venue", "mtgox"), "--venue is 'mtgox'; it is one of binance-spot, binance-um, kraken"),
+        (
+            ("--scenario", "unknown-503-landed", "--focus", "rush"),
+            "--scenario and --focus do not go together",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line(arguments, said, tmp_path):
     assert said in complaint("simulate", *arguments, cwd=tmp_path)
 
 
-def test_a_scenario_of_other_venues_is_refused_before_anything_is_played(monkeypatch):
-    monkeypatch.setattr(command, "VENUES", ("binance-spot",))
-    line = complaint("simulate", "--scenario", "unknown-503-landed")
+def test_a_scenario_of_other_venues_is_refused_before_anything_is_played():
+    line = complaint("simulate", "--scenario", "unknown-503-landed", "--venue", "binance-spot")
     assert "is about binance-um; trials are played on binance-spot: choose another one" in line
+    line = complaint("simulate", "--scenario", "gateway-lost-reply")
+    assert line.endswith("or --venue kraken-spot")
 
 
 # --- a person at a terminal ----------------------------------------------------------------------

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from outlast import sim
 from outlast.backends.journal import MemoryStore
@@ -103,6 +104,7 @@ class Sent:
     at: float
     method: str
     path: str
+    host: str = "venue"
 
     @property
     def is_order(self) -> bool:
@@ -123,8 +125,9 @@ class Wire:
         self.answer: Callable[[Sent], Says] = lambda _: OK
 
     async def send(self, request: HttpRequest) -> WireReply | TransportFault:
-        path = request.url.partition("?")[0].removeprefix("http://venue")
-        sent = Sent(self._clock.now(), request.method, path)
+        url = urlsplit(request.url)
+        path = url.path
+        sent = Sent(self._clock.now(), request.method, path, url.netloc)
         self.sent.append(sent)
         says = self.answer(sent)
         self.open += 1

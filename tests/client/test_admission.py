@@ -7,14 +7,14 @@ import math
 from decimal import Decimal
 
 import pytest
-from call_world import CANCEL, NOON, READ, UM, CallWorld, entry, play
+from call_world import CANCEL, NOON, READ, UM, CallWorld, Says, entry, play, too_many
 
 from outlast import sim
 from outlast.client.admission import Admission
 from outlast.core.limiter import Granted
 from outlast.errors import Failure, Scope
 from outlast.model import Order, OrderStatus, OrderType, Side, TimeInForce
-from outlast.wire import Cost, Counter, WireRequest
+from outlast.wire import Cost, Counter, WireReply, WireRequest
 
 
 async def hold(admission: Admission, request: WireRequest, times: int) -> list[Granted]:
@@ -67,7 +67,7 @@ def test_who_waits_for_a_slot_past_the_deadline_is_told_that_slots_were_short():
 
 def test_a_queue_that_is_full_says_so_and_a_cancel_always_finds_room():
     async def story(w: CallWorld) -> None:
-        await hold(w.admission, CANCEL, 14)
+        await hold(w.admission, CANCEL, 30)
         waiters = [asyncio.create_task(w.admission.enter(READ, math.inf)) for _ in range(1_000)]
         waiters += [asyncio.create_task(w.admission.enter(CANCEL, math.inf)) for _ in range(1_100)]
         await asyncio.sleep(0)
@@ -208,3 +208,20 @@ def test_what_rests_since_before_this_session_is_reserved_for():
         assert counter.reserve("BTC/USD", sim.clock().now()) == 56
 
     sim.run(story, seed=1, t0=NOON)
+
+
+def test_after_a_429_what_can_wait_gives_way_and_comes_back_in_minutes():
+    async def story(w: CallWorld) -> None:
+        w.wire.answer = lambda _: too_many(1)
+        await w.desk.call(READ, deadline=w.clock.now() + 0.5)
+        assert w.admission.data_share == 0.5
+        w.wire.answer = lambda _: Says()
+        await asyncio.sleep(75)
+        assert isinstance(await w.desk.call(READ), WireReply)
+        assert w.admission.data_share == 0.6
+        await asyncio.sleep(300)
+        assert isinstance(await w.desk.call(READ), WireReply)
+        assert w.admission.data_share == 1.0
+        assert w.kinds().count("limits.squeezed") == 1
+
+    play(story)

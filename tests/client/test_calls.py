@@ -44,9 +44,9 @@ def test_a_cancel_and_an_exit_leave_before_five_hundred_queued_calls_and_at_once
             for n in range(250)
         ]
         await asyncio.sleep(0.1)
-        assert w.admission.waiting == 490
+        assert w.admission.waiting == 474
         already = len(w.wire.sent)
-        assert already == 6 + 4
+        assert already == 6 + 20
         asked_at = w.clock.now()
         urgent = [asyncio.create_task(w.desk.call(request)) for request in (CANCEL, exit_())]
         await asyncio.sleep(0)
@@ -65,15 +65,15 @@ def test_a_cancel_and_an_exit_leave_before_five_hundred_queued_calls_and_at_once
 def test_cancels_beyond_their_own_slots_use_all_others_and_then_come_next():
     async def story(w: CallWorld) -> None:
         w.wire.answer = lambda _: Says(after_s=1.0)
-        cancels = [asyncio.create_task(w.desk.call(CANCEL)) for _ in range(20)]
+        cancels = [asyncio.create_task(w.desk.call(CANCEL)) for _ in range(40)]
         reads = [asyncio.create_task(w.desk.call(READ)) for _ in range(20)]
         await asyncio.sleep(0.5)
-        assert len(w.wire.sent) == 14
+        assert len(w.wire.sent) == 30
         assert all(sent.is_cancel for sent in w.wire.sent)
         await asyncio.sleep(1.0)
-        assert sum(sent.is_cancel for sent in w.wire.sent) == 20
+        assert sum(sent.is_cancel for sent in w.wire.sent) == 40
         await asyncio.gather(*cancels, *reads)
-        assert w.wire.open_max == 14
+        assert w.wire.open_max == 30
 
     play(story)
 
@@ -121,7 +121,7 @@ def test_an_entry_that_cannot_leave_in_time_fails_at_once_with_the_time_at_which
 def test_a_newer_quote_replaces_the_one_that_waits_and_says_so():
     async def story(w: CallWorld) -> None:
         w.wire.answer = lambda _: Says(after_s=1.0)
-        busy = [asyncio.create_task(w.desk.call(entry(f"b{n}"))) for n in range(4)]
+        busy = [asyncio.create_task(w.desk.call(entry(f"b{n}"))) for n in range(20)]
         await asyncio.sleep(0.1)
         slot = "BTC/USDT:USDT buy 1"
         older = asyncio.create_task(w.desk.call(entry("older"), replaces=slot))
@@ -132,7 +132,7 @@ def test_a_newer_quote_replaces_the_one_that_waits_and_says_so():
         assert (result.kind, result.outcome) == ("superseded", Outcome.NOT_SENT)
         assert isinstance(await newer, WireReply)
         await asyncio.gather(*busy)
-        assert len(w.wire.sent) == 5
+        assert len(w.wire.sent) == 21
 
     play(story)
 
@@ -325,6 +325,23 @@ def test_what_certainly_was_not_done_is_retried_on_unused_limits(says, retried):
         spend_budget(w)
         w.wire.answer = lambda _: says if len(w.wire.sent) < 3 else Says()
         assert isinstance(await w.desk.call(READ), WireReply) is retried
+
+    play(story)
+
+
+def test_a_late_retry_is_dear_and_unused_limits_are_no_excuse_for_it():
+    """Two retries on what would go unused, and no third one where the budget cannot pay double."""
+
+    async def story(w: CallWorld) -> None:
+        w.wire.answer = lambda _: OVERLOADED
+        w.desk._budget = RetryBudget(tokens_max=3, per_success=0, per_second=0)
+        first, second = [await w.desk.call(READ), len(w.wire.sent)], await w.desk.call(READ)
+        assert isinstance(first[0], Failure)
+        assert isinstance(second, Failure)
+        assert first[1] == 4  # one late one for 2 of the 3 tokens
+        assert len(w.wire.sent) == 4 + 3
+        assert second.budget_spent
+        w.assert_idle()
 
     play(story)
 

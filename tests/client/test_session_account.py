@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from decimal import Decimal
 
 import pytest
-from venue_in_sim import BTC, World, builder, play
+from venue_in_sim import BTC, ETH, PASSIVE, World, builder, play
 
 import outlast
 from outlast.model import Source
@@ -129,6 +130,56 @@ def test_a_position_opened_just_before_a_crash_is_not_lost_to_a_lie(tmp_path):
             assert venue.positions[BTC].qty == Decimal("0.020")
 
     play(story, tmp_path, scenario=lied_to("positions", "zero"))
+
+
+def test_a_list_that_is_false_about_one_position_is_not_believed_about_the_others(tmp_path):
+    """An empty list: that BTC is gone is doubted, and then it says nothing of ETH either."""
+
+    async def story(w: World):
+        async with w.connect() as venue:
+            await venue.submit(outlast.market(BTC, "buy", "0.020"))
+            assert venue.positions[ETH].qty == ZERO
+            await w.clock.sleep(200 - w.clock.now())
+            with pytest.raises(outlast.StaleData, match=f"not believed either about {BTC}"):
+                _ = venue.positions[ETH]
+            await w.clock.sleep(400 - w.clock.now())
+            assert venue.positions[ETH].qty == ZERO
+
+    play(story, tmp_path, scenario=lied_to("positions", "zero"))
+
+
+def test_a_restart_inside_a_lie_remembers_fills_that_no_report_had_shown_yet(tmp_path):
+    async def story(w: World):
+        async with w.connect() as venue:
+            await w.clock.sleep(50 - w.clock.now())
+            await venue.submit(outlast.market(BTC, "buy", "0.020"))
+            for suffix in ("", "-wal"):  # what a kill at this instant leaves behind
+                shutil.copyfile(
+                    w.folder / f"bot.journal{suffix}", w.folder / f"killed.journal{suffix}"
+                )
+        await w.clock.sleep(70 - w.clock.now())
+        async with w.connect(journal=w.folder / "killed.journal") as heir:
+            await w.clock.sleep(60)
+            position = heir.positions.peek(BTC)
+            assert position.qty == w.position() == Decimal("0.020")
+            assert position.is_stale
+
+    play(story, tmp_path, scenario=lied_to("positions", "zero"))
+
+
+def test_flat_with_a_resting_order_is_known_only_since_the_order_was_last_seen(tmp_path):
+    """An empty list would leave the order's fill out too, if it were empty by mistake."""
+
+    async def story(w: World):
+        async with w.connect() as venue:
+            bid = await venue.submit(outlast.limit(BTC, "buy", "0.010", PASSIVE))
+            await w.clock.sleep(20)
+            await venue.close_position(ETH)  # reads the positions, and no order of BTC
+            flat = venue.positions[BTC]
+            assert flat.qty == ZERO
+            assert flat.as_of <= bid.as_of
+
+    play(story, tmp_path)
 
 
 def test_a_fill_is_not_handed_out_as_all_while_another_order_may_have_filled_too(tmp_path):

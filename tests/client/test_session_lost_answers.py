@@ -11,6 +11,7 @@ from venue_in_sim import BTC, ETH, PASSIVE, World, calm, play
 
 import outlast
 from outlast.backends.http import HttpxTransport
+from outlast.client.venue_health import clock_text
 from outlast.errors import Outcome
 from outlast.model import OrderStatus
 from outlast.wire import HttpRequest, TransportFault, WireReply
@@ -248,8 +249,10 @@ def test_an_unknown_order_holds_new_risk_on_its_symbol_only(tmp_path):
                 await venue.submit(outlast.limit(BTC, "buy", "0.020", PASSIVE))
             assert str(held.value) == (
                 f"new risk on {BTC} is held: order {caught.value.client_order_id} may be live and "
-                "is being settled; reduce-only orders and cancels pass"
+                f"is being settled, since {clock_text(held.value.since)}; reduce-only orders and "
+                "cancels pass"
             )
+            assert held.value.cause == "unknown order"
             reduced = await venue.submit(outlast.market(BTC, "sell", "0.1", reduce_only=True))
             assert reduced.status is OrderStatus.FILLED
             assert (await venue.submit(outlast.limit(ETH, "buy", "0.1", "1900"))).status is (

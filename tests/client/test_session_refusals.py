@@ -41,7 +41,7 @@ def test_a_venue_that_stays_overloaded_ends_in_overloaded_after_a_few_tries(tmp_
             with pytest.raises(outlast.Overloaded, match=r"was refused by binance-um: overloaded"):
                 await venue.submit(BUY)
             assert venue.orders.all()[0].status is OrderStatus.REJECTED
-        assert len(w.requests("orders.create")) == 4
+        assert len(w.requests("orders.create")) == 5
         assert w.orders == []
 
     play(story, tmp_path)

@@ -79,12 +79,12 @@ def test_eighteen_failures_in_a_row_open_it_and_seventeen_do_not():
     assert breaker.admit(20.1) is None
 
 
-def test_one_success_takes_back_more_than_three_failures():
+def test_one_success_takes_back_more_than_six_failures():
     breaker = make()
     for _ in range(10):
         call(breaker, FAILED, 1.0)
     call(breaker, OK, 1.0)
-    for _ in range(11):
+    for _ in range(14):
         call(breaker, FAILED, 1.0)
     assert breaker.state is CLOSED
     call(breaker, FAILED, 1.0)
@@ -323,11 +323,14 @@ def test_a_slow_bot_is_probed_for_after_three_failures_in_a_row():
 def test_a_busy_bot_in_doubt_is_not_probed_for_until_the_case_is_nearly_made():
     """In a partial failure three in a row are nothing; probes would be load on top."""
     breaker = make(READS)
-    for n in range(9):
+    for n in range(8):
         call(breaker, FAILED, 1.0 + 0.5 * n)
         assert not breaker.probe_due(1.4 + 0.5 * n)
-    call(breaker, FAILED, 5.5)
-    assert breaker.probe_due(5.6)
+    call(breaker, FAILED, 5.0)
+    assert breaker.probe_due(5.1)
+    breaker.probe_result(False, 5.2)
+    assert not breaker.probe_due(5.4)
+    assert breaker.probe_due(5.5)  # half the usual pause: it is nearly sure
 
 
 def test_a_probe_that_is_answered_ends_the_suspicion():

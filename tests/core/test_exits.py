@@ -1,6 +1,7 @@
 """The exit's rules one by one. Whole nights of it: test_exits_nights.py."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 
@@ -223,7 +224,7 @@ def test_an_order_that_holds_all_of_it_is_cancelled_again_until_it_is_gone():
 def test_a_refusal_by_rule_changes_the_shape_and_reads_again():
     plan = told(plan_of(), 10)
     shapes, now = [], 0.0
-    while len(shapes) < 9:
+    while len(shapes) < 13:
         match plan.next_action(now):
             case SendExit() as action:
                 shapes.append(action.shape)
@@ -234,8 +235,35 @@ def test_a_refusal_by_rule_changes_the_shape_and_reads_again():
                 told(plan, 10, now=now)
             case Wait() as wait:
                 now = wait.until
-    assert shapes[:4] == [Shape.WHOLE, Shape.NEARLY, Shape.WHOLE, Shape.HALF]
-    assert shapes[4:] == [Shape.WHOLE, Shape.NEARLY, Shape.WHOLE, Shape.QUARTER, Shape.WHOLE]
+    whole = [Shape.WHOLE, Shape.OVER]
+    assert shapes[:6] == [*whole, Shape.NEARLY, *whole, Shape.HALF]
+    assert shapes[6:] == [*whole, Shape.NEARLY, *whole, Shape.QUARTER, Shape.WHOLE]
+
+
+def test_one_step_too_many_is_tried_only_while_no_other_exit_is_under_way():
+    """The venue cuts it to what there is; of two orders it would not know which to cut."""
+    for live, most in (([], "10.001"), ([unknown_exit(4)], "6")):
+        plan, now, sizes = plan_of(), 0.0, set()
+        for _ in range(5):
+            told(plan, 10, *live, now=now)
+            while not isinstance(action := plan.next_action(now), SendExit):
+                now = getattr(action, "until", now)
+                told(plan, 10, *live, now=now)
+            sizes.add(action.request.qty)
+            plan.refused_by_rule(action.request, now=now)
+        assert max(sizes) == Decimal(most)
+
+
+def test_the_last_lot_has_a_second_size_that_ends_it():
+    plan, now, sizes = plan_of(), 0.0, []
+    for _ in range(4):
+        told(plan, "0.001", now=now)
+        while not isinstance(action := plan.next_action(now), SendExit):
+            now = getattr(action, "until", now)
+            told(plan, "0.001", now=now)
+        sizes.append(action.request.qty)
+        plan.refused_by_rule(action.request, now=now)
+    assert sizes == [Decimal("0.001"), Decimal("0.002")] * 2
 
 
 def test_a_refusal_by_load_keeps_the_shape_and_waits_as_long_as_asked():
@@ -321,14 +349,14 @@ def test_few_lots_are_not_split():
             told(plan, "0.019", now=now)
         sizes.add(action.request.qty)
         plan.refused_by_rule(action.request, now=now)
-    assert sizes == {Decimal("0.019")}
+    assert sizes == {Decimal("0.019"), Decimal("0.020")}
 
 
 def test_the_limit_shape_comes_only_where_a_price_bound_was_given():
     for allowed in (True, False):
         plan = told(plan_of(limit_allowed=allowed), 10)
         now, kinds = 0.0, []
-        for _ in range(9):
+        for _ in range(13):
             while not isinstance(action := plan.next_action(now), SendExit):
                 now = getattr(action, "until", now)
                 told(plan, 10, now=now)
@@ -354,16 +382,17 @@ def test_the_same_seed_plans_the_same_night():
     assert sizes(4) != sizes(5)
 
 
-def test_in_106_minutes_of_refusals_one_lot_is_tried_a_few_dozen_times():
+def test_in_106_minutes_of_refusals_one_size_is_tried_two_dozen_times():
     """The incident of 11 October 2025, in which a bot repeated one order more than 200 times."""
-    plan, now, tries = told(plan_of(), "0.001"), 0.0, 0
+    plan, now, tries = told(plan_of(), "0.001"), 0.0, Counter()
     while now < 106 * 60:
         match plan.next_action(now):
             case SendExit() as action:
-                tries += 1
+                tries[action.request.qty] += 1
                 plan.refused_by_rule(action.request, now=now)
             case ReadState():
                 told(plan, "0.001", now=now)
             case Wait() as wait:
                 now = wait.until
-    assert 15 <= tries <= 30
+    assert set(tries) == {Decimal("0.001"), Decimal("0.002")}
+    assert all(20 <= count <= 25 for count in tries.values())

@@ -248,9 +248,11 @@ class Night:
         assert qty_min <= request.qty <= qty_max
         assert request.qty % bounds.qty_step == 0
         live = sum((order.leaves for order in self.orders), Decimal(0))
-        # Alone, the smallest order may be larger than the rest that it closes: it only reduces.
-        if live > 0 or request.qty > qty_min:
+        # Alone, it may be one step more than there is, or the smallest order: it only reduces.
+        if live > 0:
             assert live + request.qty <= self.truth
+        else:
+            assert request.qty <= max(qty_min, self.truth + bounds.qty_step)
         self.check_repeats(request)
 
     def check_repeats(self, request):

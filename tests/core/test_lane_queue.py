@@ -14,6 +14,7 @@ from outlast.core.limiter import (
     Move,
     MoveKind,
     Slots,
+    SlotSettings,
     Ticket,
     Wait,
 )
@@ -183,7 +184,7 @@ def test_an_impossible_bound_is_refused_by_name():
 
 
 def with_slots(limit: int = 10_000) -> LaneQueue:
-    return make(limit, slots=Slots())[0]
+    return make(limit, slots=Slots(SlotSettings(orders=4)))[0]
 
 
 def test_who_waits_for_a_slot_leaves_in_order_when_one_is_given_back():

@@ -339,6 +339,32 @@ def test_a_fill_of_nobody_we_know_is_not_booked():
 # Namesakes and orders of others.
 
 
+@pytest.mark.parametrize(
+    ("reduce_only", "told", "holds"),
+    [(True, "0.4", "0.4"), (True, "2", "1"), (True, "0", "1"), (False, "0.4", "1")],
+)
+def test_only_the_venue_cuts_a_reduce_only_order_and_only_down(reduce_only, told, holds):
+    ledger = ledger_with(OrderStatus.ACCEPTED, filled_qty=Decimal("0.2"), reduce_only=reduce_only)
+    change = ledger.report(report(filled="0.2", qty=Decimal(told)), at=1001.0)
+    assert change.after.qty == Decimal(holds)
+
+
+def test_a_cut_order_is_filled_by_what_it_was_cut_to():
+    ledger = ledger_with(OrderStatus.ACCEPTED, filled_qty=Decimal(0), reduce_only=True)
+    filled = report(OrderStatus.FILLED, filled="0.4", qty=Decimal("0.4"))
+    order = ledger.report(filled, at=1001.0).after
+    assert (order.status, order.qty, order.leaves_qty) == (
+        OrderStatus.FILLED,
+        Decimal("0.4"),
+        Decimal(0),
+    )
+
+
+def test_an_order_is_never_cut_below_what_is_filled():
+    ledger = ledger_with(OrderStatus.ACCEPTED, filled_qty=Decimal("0.5"), reduce_only=True)
+    assert ledger.report(report(qty=Decimal("0.4")), at=1001.0).after.qty == Decimal("0.5")
+
+
 def test_an_unknown_id_is_adopted_as_external():
     ledger = OrderLedger()
     change = ledger.report(

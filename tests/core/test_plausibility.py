@@ -342,6 +342,49 @@ def test_what_the_list_has_after_the_reported_state_is_kept_as_known():
     assert guard.is_ahead(PERP)
 
 
+def test_a_zero_that_fills_led_to_does_not_swallow_the_fill_right_after_it():
+    """Flat at 150 s, short again at 152 s; a list that lies says zero and goes on saying it."""
+    guard = ZeroGuard(Guarded.POSITIONS)
+    dated(guard, "20", 100.0)
+    report(guard, "0", 200.0)
+    listed = fills((150.0, "-20"), (152.0, "-3"))
+    for now in (201.0, 202.0, 203.0):
+        guard.explain(PERP, listed)
+        report(guard, "0", now)
+        assert guard.held(PERP) == D(-3)
+        assert guard.is_ahead(PERP)
+    assert guard.listed_from(PERP) == 100.0
+    dated(guard, "-3", 152.0, now=210.0)
+    assert guard.held(PERP) == D(-3)
+    assert not guard.is_ahead(PERP)
+
+
+def test_a_zero_is_not_explained_where_the_list_leads_elsewhere():
+    """The one fill that was heard of leads to zero; the list has another that came before it."""
+    guard = ZeroGuard(Guarded.POSITIONS)
+    dated(guard, "20", 100.0)
+    guard.flow(PERP, D(-20), at=150.0)
+    assert report(guard, "0", 200.0) == Believed()
+    assert isinstance(guard.explain(PERP, fills((120.0, "-3"), (150.0, "-20"))), Doubted)
+
+
+def test_a_fill_after_the_answer_is_not_in_a_first_zero():
+    guard = ZeroGuard(Guarded.POSITIONS)
+    guard.trust(PERP, D(0), at=100.0, until=100.1)
+    guard.flow(PERP, D(-3), at=102.0)
+    guard.explain(PERP, fills((102.0, "-3")))
+    assert guard.held(PERP) == D(-3)
+    assert guard.is_ahead(PERP)
+
+
+def test_a_fill_before_the_slow_answer_may_be_in_a_first_zero():
+    guard = ZeroGuard(Guarded.POSITIONS)
+    guard.trust(PERP, D(0), at=100.0, until=103.0)
+    guard.flow(PERP, D(-3), at=102.0)
+    assert guard.explain(PERP, fills((102.0, "-3"))) == Believed()
+    assert not guard.is_ahead(PERP)
+
+
 def test_a_dated_report_is_explained_up_to_its_date_only():
     guard = ZeroGuard(Guarded.POSITIONS)
     dated(guard, "5", 100.0)

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from outlast.core.recovery import Recovery, RecoverySettings, Stage
 from outlast.errors import ConfigurationError
 
-QUICK = RecoverySettings(cool_down_s=60, steps=(0.1, 0.5), step_s=60, entries_per_minute=10)
+QUICK = RecoverySettings(
+    cool_down_s=60, cool_down_share=0, steps=(0.1, 0.5), step_s=60, entries_per_minute=10
+)
 
 
 def after_an_outage(recovery, *, at):
@@ -86,7 +88,9 @@ def test_the_usual_is_the_busiest_minute_before_the_outage():
 
 
 def test_a_relapse_on_a_step_shuts_again_and_comes_back_one_step_earlier():
-    recovery = Recovery(RecoverySettings(steps=(0.1, 0.25, 0.5), entries_per_minute=40))
+    recovery = Recovery(
+        RecoverySettings(steps=(0.1, 0.25, 0.5), entries_per_minute=40, cool_down_share=0)
+    )
     after_an_outage(recovery, at=0)
     assert recovery.held(now=72 + 130) is None
     assert recovery.stage is Stage.STEPPING
@@ -145,3 +149,44 @@ def test_no_entry_passes_between_an_outage_and_the_end_of_the_cool_down(events):
             if well_since is not None and now < well_since + QUICK.cool_down_s + QUICK.step_s:
                 assert sum(at > now - 60 and at >= well_since for at in passed) <= 1
         assert now > before
+
+
+def test_a_long_outage_is_followed_by_a_long_cool_down_up_to_its_most():
+    for lasted in (10, 600, 49 * 3600):
+        recovery = Recovery()
+        recovery.outage("trading is left alone", now=0)
+        recovery.over(now=lasted)
+        recovery.reconciled(began_at=lasted, now=lasted + 1)
+        _, until = recovery.held(now=lasted + 1)
+        assert until == lasted + 1 + min(1800, max(60, lasted + 1))
+
+
+def test_good_and_bad_in_turns_of_five_minutes_is_one_outage_without_an_entry():
+    recovery = Recovery()
+    for bad in range(0, 3600 * 3, 600):
+        recovery.outage("it fails again", now=bad)
+        good = bad + 300
+        recovery.over(now=good)
+        recovery.reconciled(began_at=good, now=good + 5)
+        for now in range(good + 5, good + 300, 5):
+            assert recovery.held(now=now) is not None
+    assert recovery.out_since == 0
+
+
+def test_an_outage_that_began_before_anybody_knew_counts_from_its_beginning():
+    recovery = Recovery()
+    recovery.outage("it was on", now=100, since=-200)
+    recovery.over(now=110)
+    recovery.reconciled(began_at=110, now=111)
+    assert recovery.held(now=112)[1] == 111 + 311
+
+
+def test_a_ban_is_followed_by_the_short_cool_down_unless_the_venue_fails_as_well():
+    for fails_too, cool_down_s in ((False, 60), (True, 901)):
+        recovery = Recovery()
+        recovery.outage("the venue told us to stay away", now=0, is_ours=True)
+        if fails_too:
+            recovery.outage("trading is left alone", now=10)
+        recovery.over(now=900)
+        recovery.reconciled(began_at=900, now=901)
+        assert recovery.held(now=901)[1] == 901 + cool_down_s

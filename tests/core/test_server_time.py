@@ -109,6 +109,26 @@ def test_a_refused_timestamp_asks_for_a_resync_and_drops_what_was_known():
     assert world.error_ms(clock) <= clock.uncertainty_ms(world.now)
 
 
+def test_a_burst_of_refusals_does_not_make_the_measurement_worthless_that_came_between():
+    """Five requests left with the wrong time; the venue is asked while they are refused."""
+    world, clock = World(0.0), ServerClock()
+    world.ask(clock)
+    left_at = world.now
+    world.venue_ms += 4_000
+    world.pass_s(0.05)
+    clock.timestamp_refused(left_at)
+    sent_at = world.now
+    world.pass_s(0.05)
+    server_ms = int(world.venue_ms)
+    clock.timestamp_refused(left_at)  # the second of them
+    world.pass_s(0.05)
+    assert clock.add_sample(
+        sent_at=sent_at, received_at=world.now, server_ms=server_ms, wall_ms=world.wall_ms
+    )
+    clock.timestamp_refused(left_at)  # the third, late
+    assert not clock.resync_needed(world.now)
+
+
 def test_an_answer_asked_for_before_the_doubt_does_not_end_it():
     world, clock = World(), ServerClock()
     world.ask(clock)

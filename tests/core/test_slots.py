@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from outlast.backends.http import CONNECTIONS_MAX
 from outlast.core.limiter import SLOTS, Slots, SlotSettings
 from outlast.errors import ConfigurationError
 from outlast.wire import Lane
@@ -17,14 +18,18 @@ def fill(slots: Slots, lane: Lane) -> int:
     return taken
 
 
-def test_a_flood_of_data_leaves_two_reads_four_orders_and_two_for_safety():
+def test_a_flood_of_data_leaves_two_reads_twenty_orders_and_two_for_safety():
     slots = Slots()
-    assert [fill(slots, lane) for lane in (DATA, RECONCILE, TRADE, SAFETY)] == [6, 2, 4, 2]
-    assert slots.in_use == 14
+    assert [fill(slots, lane) for lane in (DATA, RECONCILE, TRADE, SAFETY)] == [6, 2, 20, 2]
+    assert slots.in_use == 30
+
+
+def test_all_slots_together_fit_into_the_connections_of_the_pool():
+    assert SLOTS.safety + SLOTS.orders + SLOTS.reads <= CONNECTIONS_MAX
 
 
 def test_safety_takes_whatever_is_free():
-    assert fill(Slots(), SAFETY) == 14
+    assert fill(Slots(), SAFETY) == 30
 
 
 def test_what_is_given_back_can_be_taken_again():

@@ -30,6 +30,20 @@ FOUND: dict[tuple[int, str | None], str] = {
     (66, None): "new risk goes out before anything is reconciled",
     (120, None): "what became of an order is never written, after a full disk",
     (147, None): "two tasks ask for the same fills, and the later one finds nothing short",
+    (106, None): "a second list of fills takes back a fill that the first had told",
+    (129, None): "a request that was sent just before a crash is no attempt in the journal",
+    (131, None): "probes use up the limits that the questions about lost orders wait for",
+    (157, None): "symbols stay halted after an outage in which the process died",
+    (177, None): "symbols are still reducing long after an outage",
+    (185, None): "an order that the venue has cut to the position reads filled with less",
+    (199, None): "a list that is false about one position is believed about the others",
+    (245, None): "a fill of after the answer counts as part of the zero that it told",
+    (304, None): "an empty list is the word on a symbol that nobody had a position in",
+    (370, None): "fills that no report had shown yet are forgotten by a restart",
+    (584, None): "flat is handed out as of the list, though a resting order had filled before",
+    (101, None): "a timestamp that is refused keeps a ban up and the measured time out",
+    (391, None): "an order stays unknown for as long as the venue refuses our timestamps",
+    (455, None): "a zero is written down as sure while fills of after it are known",
 }
 """(seed, scenario or None) -> what it found."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from checked_world import HandWorld, failure, tell
+from checked_world import BTC, HandWorld, failure, tell
 
+from outlast.errors import BreakerOpen
 from outlast.model import TradingState
+from outlast.trials.watching import End
 
 DOWN = failure("unavailable", "refused")
 
@@ -247,5 +249,24 @@ def test_a_symbol_that_is_still_held_at_the_end_is_caught():
         session.state = TradingState.REDUCING
         w.finish()
         assert "breakers-close" in w.broken
+
+    tell(story)
+
+
+# --- turned away by the breaker of another plane -------------------------------------------------
+
+
+def test_a_price_that_is_refused_while_its_own_breaker_is_closed_is_caught():
+    async def story(w: HandWorld):
+        w.open()
+        opened(w)
+        await w.pass_time(1)
+        shut = BreakerOpen("left alone", venue="binance-um", retry_at=None)
+        w.answer(w.ask("submit"), End.RAISED, error=shut)
+        assert w.broken == []
+        w.answer(w.ask("mark_price", symbol=BTC), End.RAISED, error=shut)
+        assert w.broken == []  # the journal may tell of its breaker in the same instant
+        await w.pass_time(2)
+        assert w.broken == ["p6-failure-stays-where-it-is"]
 
     tell(story)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from checked_world import BTC, HandWorld, balance, failure, position, tell
 
 import outlast
+from outlast.client.orders import CancelReport
 from outlast.core.journal import Chain
 from outlast.mock.records import Told
 from outlast.model import Order, OrderStatus, OrderType, Side
@@ -71,6 +72,26 @@ def test_an_attempt_without_an_answer_proves_nothing_and_one_not_sent_hides_none
         await w.pass_time(120)
         w.finish()
         assert w.broken == ["evidence-complete"]
+
+    tell(story)
+
+
+def test_unsigned_requests_that_overtake_each_other_are_not_confused():
+    """The slower of two alike is answered last; whoever pairs them in this order misses one."""
+
+    async def story(w: HandWorld):
+        w.open()
+        sent_at = w.bot.clock.now()
+        await w.pass_time(1)
+        first_ms = w.mock.run.clock.now_ms
+        await w.pass_time(1)
+        w.request(account=None)
+        w.attempt("positions.read", sent_at=sent_at)
+        w.request(account=None, arrived_ms=first_ms)
+        w.attempt("positions.read", sent_at=sent_at + 1.5)
+        await w.pass_time(120)
+        w.finish()
+        assert w.broken == []
 
     tell(story)
 
@@ -377,5 +398,40 @@ def test_every_invariant_is_numbered_and_the_missing_capability_is_not_passed_as
         assert findings["20"].invariant.needs == "Session.dead_mans_switch"
         assert findings["9"].verdict == "not exercised"
         assert findings["15"].verdict == "held"
+
+    tell(story)
+
+
+# --- what was told is written --------------------------------------------------------------------
+
+
+def test_an_end_that_was_told_and_is_not_in_the_journal_is_caught():
+    async def story(w: HandWorld):
+        w.open()
+        w.place()
+        asked = w.ask("cancel", client_order_id="ol-1")
+        w.intend()
+        w.change(status="accepted")
+        w.answer(asked, value=known(status=OrderStatus.CANCELED))
+        assert "p8-shown-without-secrets" in w.broken
+
+    tell(story)
+
+
+def test_what_is_written_may_be_told_and_a_full_disk_excuses_what_is_not():
+    async def story(w: HandWorld):
+        w.open()
+        w.ask(order=BUY)
+        w.intend()
+        w.cancel(w.place())
+        w.answer(w.ask("cancel", client_order_id="ol-1"), value=known())
+        full = Disruption(at_s=0, client="bot-1", kind=DisruptionKind.DISK_FULL, for_s=10)
+        w.checker.disrupted(full)
+        told = CancelReport((known(status=OrderStatus.CANCELED),), (), ())
+        w.answer(w.ask("cancel_all"), value=told)
+        await w.pass_time(20)
+        w.change(status="canceled")
+        w.answer(w.ask("cancel_all"), value=told)
+        assert w.broken == []
 
     tell(story)

@@ -205,6 +205,25 @@ def test_what_takes_from_another_counter_may_pass_a_waiting_exit():
     tell(story)
 
 
+def test_a_cancel_that_waits_for_its_nonce_is_not_overtaken_by_what_needs_none():
+    """Requests with nonces are written one by one: what is being written already goes first."""
+
+    async def story(w: HandWorld):
+        w.open()
+        asked_at = w.bot.clock.now()
+        await w.pass_time(2)
+        w.attempt("book.read", sent_at=asked_at + 1)
+        w.attempt("order.place", sent_at=asked_at + 1.1, nonce=7, path="/place")
+        w.attempt("order.cancel", lane="safety", asked_at=asked_at, nonce=8)
+        assert w.broken == []
+        await w.pass_time(4)
+        w.attempt("order.place", sent_at=asked_at + 5, nonce=9)
+        w.attempt("order.cancel", lane="safety", asked_at=asked_at + 1, nonce=10)
+        assert w.broken == ["safety-lane-first"]
+
+    tell(story)
+
+
 def test_an_exit_that_is_shed_is_caught():
     async def story(w: HandWorld):
         w.open()

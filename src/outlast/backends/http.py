@@ -18,6 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from outlast.backends.dialling import dial_fault
+from outlast.backends.pool_watch import PoolWatch
 from outlast.errors import ConfigurationError
 from outlast.wire import (
     Clock,
@@ -100,12 +101,21 @@ def _traced(on_written: Callable[[], None] | None) -> dict[str, Any] | None:
 
 
 class HttpxTransport:
-    """The `HttpTransport` port over an `httpx.AsyncClient`, ours or the caller's own."""
+    """The `HttpTransport` port over an `httpx.AsyncClient`, ours or the caller's own.
+
+    A pool that lets nobody in any more is reported to `on_stuck`. One of ours is replaced. The
+    caller's own is not: it may lead through their proxy, by their address. What would only wait for
+    it in vain fails at once then, and was not sent.
+    """
 
     def __init__(self, clock: Clock, *, client: httpx.AsyncClient | None = None) -> None:
         self._clock = clock
         self._owned = client is None
         self._client = client if client is not None else self._new_client()
+        self._replaced: list[httpx.AsyncClient] = []
+        self._watch = PoolWatch()
+        self.on_stuck: Callable[[str], None] = lambda _: None
+        """Hears, in one sentence, of a pool that is stuck."""
 
     @staticmethod
     def _new_client() -> httpx.AsyncClient:
@@ -135,6 +145,9 @@ class HttpxTransport:
         last_at = sent_at + request.connect_within_s + 2 * request.answer_within_s
         if self._is_closed():
             return self._cut(FaultKind.LOCAL, "the HTTP client is closed", sent_at, sent_at)
+        self._watch.began(holds_s=last_at - sent_at)
+        if not self._watch.may_try(sent_at):
+            return self._cut(FaultKind.POOL_TIMEOUT, self._why_stuck(sent_at), sent_at, sent_at)
         try:
             message = self._client.build_request(
                 request.method,
@@ -150,11 +163,16 @@ class HttpxTransport:
             # Never after a redirect: a signed order would be sent twice, and what goes wrong at the
             # second address would look as if nothing had been sent to the first.
             response = await self._client.send(message, stream=True, follow_redirects=False)
+            self._watch.let_in()
             try:
                 return await self._read(response, sent_at=sent_at, last_at=last_at)
             finally:
                 await response.aclose()
+        except httpx.PoolTimeout as error:
+            self._turned_away(sent_at)
+            return self._fault(error, sent_at)
         except (httpx.HTTPError, httpx.StreamError, httpx.CookieConflict, OSError) as error:
+            self._watch.let_in()
             return self._fault(error, sent_at)
         except RuntimeError as error:
             if not self._is_closed():
@@ -167,7 +185,26 @@ class HttpxTransport:
 
     async def aclose(self) -> None:
         if self._owned:
-            await self._client.aclose()
+            for client in (self._client, *self._replaced):
+                await client.aclose()
+
+    def _turned_away(self, sent_at: float) -> None:
+        now = self._clock.now()
+        if not self._watch.turned_away(waited_since=sent_at, now=now):
+            return
+        self.on_stuck(self._why_stuck(now))
+        if self._owned:
+            # What is still under way on the old one ends there, by its own timeouts.
+            self._replaced.append(self._client)
+            self._client = self._new_client()
+            self._watch = PoolWatch()
+
+    def _why_stuck(self, now: float) -> str:
+        remedy = "it was replaced" if self._owned else "make a new client and session"
+        return (
+            f"no connection of the HTTP client has become free for {self._watch.blocked_s(now):.0f}"
+            f" s; cancelled requests may have lost its slots (httpcore issue 1093): {remedy}"
+        )
 
     async def _read(
         self, response: httpx.Response, *, sent_at: float, last_at: float

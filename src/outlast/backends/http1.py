@@ -20,6 +20,7 @@ import re
 import ssl
 import zlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -82,7 +83,7 @@ class _Pool:
 
 
 class Http1Transport:
-    """The `HttpTransport` port over connections of our own."""
+    """The `PromptTransport` port over connections of our own."""
 
     def __init__(
         self,
@@ -126,25 +127,42 @@ class Http1Transport:
             return self._fault(broken.kind, broken.detail, sent_at)
         is_reusable = False
         try:
-            answer = await connection.exchange(
-                head,
-                request,
-                last_at=sent_at + request.connect_within_s + 2 * request.answer_within_s,
-            )
+            answer = await connection.exchange(head, request, last_at=_last_at(request, sent_at))
             is_reusable = connection.make_ready()
-            return WireReply(
-                status=answer.status,
-                headers=answer.headers,
-                body=_decoded(answer),
-                sent_at=sent_at,
-                received_at=self._clock.now(),
-            )
+            return self._told(answer, sent_at)
         except _Broken as broken:
-            return self._fault(broken.kind, broken.detail, sent_at)
+            return self._told(broken, sent_at)
         finally:
-            if not is_reusable:
-                connection.close()
-            self._pass_on(pool, connection if is_reusable else None)
+            self._put_back(pool, connection, is_reusable=is_reusable)
+
+    def begin(
+        self, request: HttpRequest, tell: Callable[[WireReply | TransportFault], None]
+    ) -> bool:
+        """See `PromptTransport.begin`: the usual way of an order, as a connection is kept warm."""
+        if self._is_closed:
+            return False
+        try:
+            origin, target = _split(request.url)
+            head = _head_of(origin, target, request)
+        except ValueError:
+            return False  # `send` tells what is wrong with it
+        pool = self._pools.get(origin)
+        sent_at = self._clock.now()
+        connection = None if pool is None else self._idle(pool, sent_at)
+        if pool is None or connection is None:
+            return False
+
+        def answered(outcome: _Answer | _Broken) -> None:
+            is_reusable = not isinstance(outcome, _Broken) and connection.make_ready()
+            self._put_back(pool, connection, is_reusable=is_reusable)
+            tell(self._told(outcome, sent_at))
+
+        try:
+            connection.start(head, request, answered, last_at=_last_at(request, sent_at))
+        except BaseException:
+            self._put_back(pool, connection, is_reusable=False)
+            raise
+        return True
 
     async def aclose(self) -> None:
         """Close what is idle; requests under way end, and close what they used."""
@@ -161,6 +179,23 @@ class Http1Transport:
             pool.waiting.clear()
         await asyncio.sleep(0)  # asyncio closes sockets in the next round of the loop
 
+    def _told(self, outcome: _Answer | _Broken, sent_at: float) -> WireReply | TransportFault:
+        """How an exchange ended, in the words of the port."""
+        if not isinstance(outcome, _Broken):
+            try:
+                body = _decoded(outcome)
+            except _Broken as broken:
+                outcome = broken
+        if isinstance(outcome, _Broken):
+            return self._fault(outcome.kind, outcome.detail, sent_at)
+        return WireReply(
+            status=outcome.status,
+            headers=outcome.headers,
+            body=body,
+            sent_at=sent_at,
+            received_at=self._clock.now(),
+        )
+
     def _fault(self, kind: FaultKind, detail: str, sent_at: float) -> TransportFault:
         return TransportFault(
             kind=kind, detail=detail[:200], sent_at=sent_at, received_at=self._clock.now()
@@ -170,7 +205,7 @@ class Http1Transport:
 
     async def _take(self, origin: _Origin, pool: _Pool, request: HttpRequest) -> _Connection:
         """A connection that is free, or a new one where there is room; waits for one otherwise."""
-        connection = self._idle(pool)
+        connection = self._idle(pool, self._clock.now())
         if connection is not None:
             return connection
         if pool.open < self._connections_max:
@@ -187,8 +222,7 @@ class Http1Transport:
             self._pass_on(pool, None)
             raise
 
-    def _idle(self, pool: _Pool) -> _Connection | None:
-        now = self._clock.now()
+    def _idle(self, pool: _Pool, now: float) -> _Connection | None:
         while pool.idle:
             connection = pool.idle.pop()
             if connection.is_usable and now - connection.idle_since < self._keepalive_s:
@@ -231,6 +265,11 @@ class Http1Transport:
             raise _Broken(dial_fault(error), f"{type(error).__name__}: {error}") from error
         return connection
 
+    def _put_back(self, pool: _Pool, connection: _Connection, *, is_reusable: bool) -> None:
+        if not is_reusable:
+            connection.close()
+        self._pass_on(pool, connection if is_reusable else None)
+
     def _pass_on(self, pool: _Pool, connection: _Connection | None) -> None:
         """Let the next in line have a connection, or, for None, the room for one."""
         if connection is not None:
@@ -249,6 +288,11 @@ class Http1Transport:
         else:
             connection.idle_since = self._clock.now()
             pool.idle.append(connection)
+
+
+def _last_at(request: HttpRequest, sent_at: float) -> float:
+    """When an answer that still drips in is given up."""
+    return sent_at + request.connect_within_s + 2 * request.answer_within_s
 
 
 @lru_cache(maxsize=64)
@@ -317,11 +361,10 @@ def _whole(data: bytes) -> _Answer | None:
         return None
     headers: dict[str, str] = {}
     for line in found[2].split("\r\n")[1:]:
-        name, _, value = line.partition(":")
-        name = name.lower()
+        name, value = _field(line)
         if name in headers and name in _FRAMING:
             return None
-        headers[name] = value.strip(" \t")
+        headers[name] = value
     length = headers.get("content-length", "")
     if "transfer-encoding" in headers or headers.get("connection", "").lower() not in _GOES_ON:
         return None
@@ -329,6 +372,13 @@ def _whole(data: bytes) -> _Answer | None:
     if not _LENGTH.fullmatch(length) or int(length) != len(body):
         return None
     return _Answer(int(found[1]), headers, body)
+
+
+@lru_cache(maxsize=512)
+def _field(line: str) -> tuple[str, str]:
+    """The name and the value of one header; a venue says the same ones again and again."""
+    name, _, value = line.partition(":")
+    return name.lower(), value.strip(" \t")
 
 
 _FRAMING: Final = ("content-length", "transfer-encoding", "connection")
@@ -365,8 +415,11 @@ class _Connection(asyncio.BufferedProtocol):
         self._method = ""
         self._buffer = memoryview(bytearray(READ_BYTES))
         self._transport: asyncio.Transport | None = None
-        self._done: asyncio.Future[_Answer] | None = None
+        self._tell: Callable[[_Answer | _Broken], None] | None = None
+        """Hears how the exchange ends that is going on, once; None between two of them."""
         self._timer: asyncio.TimerHandle | None = None
+        """Goes on between exchanges: most find it running, and need none of their own."""
+        self._timer_at = 0.0
         self._answer_within_s = 0.0
         self._heard_at = self._last_at = 0.0
         self._response: h11.Response | None = None
@@ -390,21 +443,39 @@ class _Connection(asyncio.BufferedProtocol):
         Raises:
             _Broken: there is no complete answer. The connection cannot be used again.
         """
+        ended: asyncio.Future[_Answer | _Broken] = asyncio.get_running_loop().create_future()
+
+        def tell(outcome: _Answer | _Broken) -> None:
+            if not ended.done():  # by its caller, who was cancelled in this very turn
+                ended.set_result(outcome)
+
+        self.start(head, request, tell, last_at=last_at)
+        try:
+            outcome = await ended
+        finally:
+            self._tell = None
+        if isinstance(outcome, _Broken):
+            raise outcome
+        return outcome
+
+    def start(
+        self,
+        head: bytes,
+        request: HttpRequest,
+        tell: Callable[[_Answer | _Broken], None],
+        *,
+        last_at: float,
+    ) -> None:
+        """Write one request; `tell` hears later, and once, how its exchange ended."""
         assert self._transport is not None
-        loop = asyncio.get_running_loop()
         self._method = request.method
-        self._done = loop.create_future()
+        self._tell = tell
         self._answer_within_s, self._last_at = request.answer_within_s, last_at
         self._heard_at = self._clock.now()
         self._transport.write(head + request.body)
         if request.on_written is not None:
             request.on_written()
-        self._timer = loop.call_later(request.answer_within_s, self._look_at_the_clock)
-        try:
-            return await self._done
-        finally:
-            self._timer.cancel()
-            self._done = None
+        self._watch(self._heard_at + request.answer_within_s)
 
     def make_ready(self) -> bool:
         """Prepare for the next exchange; False where this was the last one."""
@@ -437,13 +508,10 @@ class _Connection(asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came in; by itself where the loop gives bytes, as a simulated one does."""
-        if self._done is None:
+        if self._tell is None:
             # Nothing was asked: whatever this is (a 408, mostly), it answers no request of ours.
             self._is_spoilt = True
             self.close()
-            return
-        if self._done.done():
-            self._is_spoilt = True
             return
         self._heard_at = self._clock.now()
         if self._heard_at > self._last_at:
@@ -451,18 +519,20 @@ class _Connection(asyncio.BufferedProtocol):
             return
         answer = _whole(data) if self._http is None else None
         if answer is not None:
-            self._done.set_result(answer)
+            self._end(answer)
         else:
             self._read_on(data)
 
     def eof_received(self) -> None:
         self._has_ended = True
-        if self._done is not None:
+        if self._tell is not None:
             self._read_on(b"")
 
     def connection_lost(self, error: Exception | None) -> None:
         self._is_lost = True
-        if self._done is not None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._tell is not None:
             said = (
                 "closed by the other end" if error is None else f"{type(error).__name__}: {error}"
             )
@@ -479,7 +549,7 @@ class _Connection(asyncio.BufferedProtocol):
             self._http.send(h11.Request(method=self._method, target="/", headers=[("Host", "x")]))
             self._http.send(h11.EndOfMessage())
         self._http.receive_data(data)
-        while self._done is not None and not self._done.done():
+        while self._tell is not None:
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
@@ -495,6 +565,7 @@ class _Connection(asyncio.BufferedProtocol):
                 self._body += event.data
                 if len(self._body) > BODY_BYTES_MAX:
                     self._break(FaultKind.PROTOCOL_ERROR, _TOO_LONG)
+                    return
             elif isinstance(event, h11.EndOfMessage):
                 assert self._response is not None  # h11 gives no end without a beginning
                 headers = {
@@ -502,24 +573,40 @@ class _Connection(asyncio.BufferedProtocol):
                     for name, value in self._response.headers
                 }
                 status = self._response.status_code
-                self._done.set_result(_Answer(status, headers, bytes(self._body)))
+                self._end(_Answer(status, headers, bytes(self._body)))
+                return
             elif isinstance(event, h11.ConnectionClosed):
                 self._break(FaultKind.CONNECTION_LOST, "closed by the other end")
+                return
+
+    def _watch(self, at: float) -> None:
+        """See to it that `_look_at_the_clock` is called at `at`, or sooner."""
+        if self._timer is not None:
+            if self._timer_at <= at:
+                return
+            self._timer.cancel()
+        self._timer_at = at
+        left_s = at - self._clock.now()
+        self._timer = asyncio.get_running_loop().call_later(left_s, self._look_at_the_clock)
 
     def _look_at_the_clock(self) -> None:
         """The read timeout: so long since the last byte, or since the request was written."""
-        if self._done is None or self._done.done():
+        self._timer = None
+        if self._tell is None:
             return
-        left_s = self._heard_at + self._answer_within_s - self._clock.now()
-        if left_s <= 0:
-            self._break(FaultKind.READ_TIMEOUT, f"nothing came in for {self._answer_within_s:g} s")
+        ends_at = self._heard_at + self._answer_within_s
+        if self._clock.now() < ends_at:
+            self._watch(ends_at)
             return
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(left_s, self._look_at_the_clock)
+        self._break(FaultKind.READ_TIMEOUT, f"nothing came in for {self._answer_within_s:g} s")
 
     def _break(self, kind: FaultKind, detail: str) -> None:
-        if self._done is not None and not self._done.done():
-            self._done.set_exception(_Broken(kind, detail))
+        self._end(_Broken(kind, detail))
+
+    def _end(self, outcome: _Answer | _Broken) -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(outcome)
 
 
 _TOO_LONG: Final = f"the answer is longer than {BODY_BYTES_MAX} bytes"

@@ -19,10 +19,12 @@ from rich.table import Table
 
 from outlast.errors import ConfigurationError
 from outlast.mock.scenario.load import load
+from outlast.mock.scenario.vocabulary import PRODUCT_OF_VENUE
 from outlast.trials.describe import describe
+from outlast.trials.focus import FOCUSES
 from outlast.trials.generator import VENUES
 from outlast.trials.model import TrialResult
-from outlast.trials.runner import Totals, draw, play, play_all
+from outlast.trials.runner import Kind, Totals, play_all
 
 __all__ = ["simulate"]
 
@@ -37,6 +39,12 @@ def simulate(
     ),
     scenario: Annotated[
         str | None, typer.Option(help="Play all in the world of this scenario of the catalogue.")
+    ] = None,
+    focus: Annotated[
+        str | None, typer.Option(help=f"Play trials about one thing: {', '.join(FOCUSES)}.")
+    ] = None,
+    venue: Annotated[
+        str | None, typer.Option(help=f"Play on this venue; default {', '.join(VENUES)}.")
     ] = None,
     log: Annotated[
         Path | None,
@@ -53,19 +61,19 @@ def simulate(
     plays it again.
     """
     chosen = _read_seeds(seeds)
-    if scenario is not None:
-        _check_scenario(scenario)
+    kind = Kind(scenario=scenario, focus=focus, venue=venue)
+    _check_kind(kind)
     if log is not None:
         if len(chosen) != 1:
             raise ConfigurationError("--log needs exactly one seed: --seeds 17 --log run.log")
         if as_json and log == Path("-"):
             raise ConfigurationError("--log - and --json both want stdout; give the log a file")
-        raise typer.Exit(0 if _play_one(chosen[0], scenario, log, as_json=as_json).ok else 1)
+        raise typer.Exit(0 if _play_one(chosen[0], kind, log, as_json=as_json).ok else 1)
     count = min(workers or os.cpu_count() or 1, len(chosen))
-    totals, began_at = Totals(), time.monotonic()
+    totals, began_at = Totals(kind), time.monotonic()
     code = 0
     try:
-        _play_many(chosen, scenario, count, totals, as_json=as_json)
+        _play_many(chosen, kind, count, totals, as_json=as_json)
     except KeyboardInterrupt:
         code = _INTERRUPTED
         left = len(chosen) - totals.seeds
@@ -88,24 +96,35 @@ def _read_seeds(text: str) -> Sequence[int]:
     return range(first, last + 1)
 
 
-def _check_scenario(slug: str) -> None:
+def _check_kind(kind: Kind) -> None:
     """Raises ConfigurationError or ScenarioError before anything is played."""
-    about = load(slug).venues
-    if not set(about) & set(VENUES):
+    if kind.venue is not None and kind.venue not in PRODUCT_OF_VENUE:
         raise ConfigurationError(
-            f"scenario {slug} is about {', '.join(about)}; trials are played on "
-            f"{', '.join(VENUES)}: choose another one (outlast scenarios lists them)"
+            f"--venue is {kind.venue!r}; it is one of {', '.join(PRODUCT_OF_VENUE)}"
+        )
+    if kind.focus is not None and kind.focus not in FOCUSES:
+        raise ConfigurationError(f"--focus is {kind.focus!r}; it is one of {', '.join(FOCUSES)}")
+    if kind.scenario is None:
+        return
+    if kind.focus is not None:
+        raise ConfigurationError("--scenario and --focus do not go together: choose one of them")
+    about = load(kind.scenario).venues
+    if not set(about) & set(kind.venues):
+        raise ConfigurationError(
+            f"scenario {kind.scenario} is about {', '.join(about)}; trials are played on "
+            f"{', '.join(kind.venues)}: choose another one (outlast scenarios lists them), or "
+            f"--venue {about[0]}"
         )
 
 
 # --- playing -------------------------------------------------------------------------------------
 
 
-def _play_one(seed: int, scenario: str | None, path: Path, *, as_json: bool) -> TrialResult:
+def _play_one(seed: int, kind: Kind, path: Path, *, as_json: bool) -> TrialResult:
     with _log_file(path) as out:
-        for line in describe(draw(seed, scenario)):
+        for line in describe(kind.draw(seed)):
             print(line, file=out)
-        result = play(seed, scenario=scenario, log=lambda line: print(line, file=out))
+        result = kind.play(seed, log=lambda line: print(line, file=out))
         for violation in result.violations:
             print(_told(violation.invariant, violation.at_s, violation.detail), file=out)
             for event in violation.last_events:
@@ -114,7 +133,7 @@ def _play_one(seed: int, scenario: str | None, path: Path, *, as_json: bool) -> 
         print(json.dumps(_row(result)))
     elif path != Path("-"):
         console = Console()
-        _show(console, result, scenario)
+        _show(console, result, kind)
         console.print(f"log: {path}", markup=False, highlight=False, soft_wrap=True)
     return result
 
@@ -135,7 +154,7 @@ def _log_file(path: Path) -> Iterator[TextIO]:
 
 
 def _play_many(
-    seeds: Sequence[int], scenario: str | None, workers: int, totals: Totals, *, as_json: bool
+    seeds: Sequence[int], kind: Kind, workers: int, totals: Totals, *, as_json: bool
 ) -> None:
     columns = (
         TextColumn("simulating"),
@@ -154,14 +173,14 @@ def _play_many(
     ) as progress:
         shown = progress.console if has_bar and sys.stdout.isatty() else Console()
         task = progress.add_task("", total=len(seeds), said="")
-        with contextlib.closing(play_all(seeds, scenario=scenario, workers=workers)) as results:
+        with contextlib.closing(play_all(seeds, kind, workers=workers)) as results:
             for result in results:
                 totals.add(result)
                 progress.update(task, advance=1, said=f"{len(totals.failed)} failed")
                 if as_json:
                     print(json.dumps(_row(result)), flush=True)
                 elif not result.ok:
-                    _show(shown, result, scenario)
+                    _show(shown, result, kind)
 
 
 # --- telling -------------------------------------------------------------------------------------
@@ -183,13 +202,13 @@ def _told(invariant: str, at_s: float, detail: str) -> str:
     return f"{invariant} at {at_s:.3f} s: {detail}"
 
 
-def _show(console: Console, result: TrialResult, scenario: str | None) -> None:
+def _show(console: Console, result: TrialResult, kind: Kind) -> None:
     if result.ok:
         console.print(f"seed {result.seed}: every invariant held", highlight=False)
         return
     console.print(f"seed {result.seed} failed", style="bold red", highlight=False)
-    within = "" if scenario is None else f" --scenario {scenario}"
-    again = f"outlast simulate --seeds {result.seed}{within} --log seed-{result.seed}.log"
+    chosen = "".join(f" {option}" for option in kind.options())
+    again = f"outlast simulate --seeds {result.seed}{chosen} --log seed-{result.seed}.log"
     lines = [_told(v.invariant, v.at_s, v.detail) for v in result.violations]
     for line in (*lines, f"again, with its log: {again}"):
         # A command that is broken into two lines cannot be copied.

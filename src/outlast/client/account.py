@@ -11,11 +11,11 @@ what is stale or doubted raises; `.peek()` shows it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from math import inf
-from typing import Final
+from typing import Final, TypeVar
 
 from outlast.client.bookkeeping import Fill, OrderBookkeeper
 from outlast.client.calls import CallDesk
@@ -23,16 +23,22 @@ from outlast.client.events import AccountDoubted, AccountRead, EventBus
 from outlast.client.instruments import Instruments
 from outlast.client.journal import History, Journal
 from outlast.client.logs import logger
+from outlast.core.account_fold import AccountFold, held_of
 from outlast.core.plausibility import Believed, Guarded, ZeroGuard
 from outlast.errors import Failure
 from outlast.model import Balance, Execution, Position, Side, Source
+from outlast.private_wire import AccountMoved, BalanceTold, PositionTold
 from outlast.wire import Clock, VenueCodec
 
 __all__ = ["Account"]
 
+_Value = TypeVar("_Value", Balance, Position)
+
 WRITE_EVERY_S: Final = 15.0
 """How long a change of what is believed may wait for its record: a crash costs no more than one
 more question, and a busy account a few hundred bytes each time."""
+ANSWER_S: Final = 1.0
+"""What is heard of an order is older than its arrival by its way here."""
 _LIST_BACK_S: Final = 7 * 86_400.0
 """How far back fills are asked for: one page at any venue. What stood longer stood unchanged."""
 
@@ -74,10 +80,14 @@ class Account:
         """By (what, name): when the report was asked for (monotonic) that was believed last."""
         self._unsure: dict[str, dict[str, str]] = {"balances": {}, "positions": {}}
         """Names whose value is brought up to date with fills that may not be all of them."""
+        self._listed = {"balances": frozenset[str](), "positions": frozenset[str]()}
+        """The names in the venue's list that was read last; the others it says are zero."""
         self._before_read: frozenset[str] = frozenset()
         """Our orders that could fill while the positions were read last."""
-        self._asked_ms = 0
-        """The venue's time when the positions were asked for last."""
+        self._asked_ms = self._answered_ms = 0
+        """The venue's time when the positions were asked for last, and when the answer had come."""
+        self._flat_until: float | None = None
+        """When the answer with it had come; None where an older journal does not say."""
         self._flat_since: float | None = None
         """The venue's time of a report that was believed: what it left out was flat then."""
         self._written: dict[str, dict[str, Decimal]] | None = None
@@ -85,6 +95,10 @@ class Account:
         self._doubtful: dict[tuple[str, str], Balance | Position] = {}
         """By (what, name): the report that is not believed."""
         self._written_at = -inf
+        self._told_balances = AccountFold[Balance]()
+        self._told_positions = AccountFold[Position]()
+        self.vouched_at: Callable[[], float | None] = lambda: None
+        """Until when (monotonic) a stream that is relied upon would have told of every change."""
         self.troubled = asyncio.Event()
         """Set while something is doubted or unsure, so that the venue is to be asked again."""
         self._reading: dict[str, asyncio.Task[Failure | None]] = {}
@@ -127,11 +141,13 @@ class Account:
             )
             if isinstance(listed, Failure):
                 return listed
+            self._listed[what] = frozenset(p.symbol for p in listed)
             self._take_positions({p.symbol: p for p in listed}, asked_at, server_ms)
         else:
             rows = self._codec.read_balances(request, reply, as_of=asked_at)
             if isinstance(rows, Failure):
                 return rows
+            self._listed[what] = frozenset(b.currency for b in rows)
             self._take_balances({b.currency: b for b in rows}, asked_at, server_ms)
         self._read_at[what], self._shown_at[what] = asked, asked_at
         self._write_down()
@@ -149,11 +165,19 @@ class Account:
     def _take_balances(self, read: Mapping[str, Balance], as_of: float, asked_ms: int) -> None:
         amounts = {currency: balance.total for currency, balance in read.items()}
 
+        dated = {currency: balance.venue_time_ms for currency, balance in read.items()}
+        newer = _newer(self._told_balances, dated, asked_ms)
+        amounts |= {currency: balance.total for currency, balance in newer.items()}
+
         def told(currency: str) -> Balance:
-            return read.get(currency) or _nothing(currency, as_of, Source.REST)
+            reported = read.get(currency) or _nothing(currency, as_of, Source.REST)
+            ours = newer.get(currency)
+            return reported if ours is None or ours.total == reported.total else ours
 
         for currency in self._judge("balances", amounts, asked_ms, told, {}):
             self._balances[currency] = told(currency)
+            if currency not in newer:
+                self._told_balances.forget(currency)
 
     def _take_positions(self, read: Mapping[str, Position], as_of: float, asked_ms: int) -> None:
         amounts = {symbol: position.qty for symbol, position in read.items()}
@@ -163,14 +187,24 @@ class Account:
             if position.venue_time_ms is not None
         }
 
+        reported_ms = {symbol: position.venue_time_ms for symbol, position in read.items()}
+        newer = _newer(self._told_positions, reported_ms, asked_ms)
+        for symbol, position in newer.items():
+            amounts[symbol], dated[symbol] = position.qty, (position.venue_time_ms or 0) / 1000
+
         def told(symbol: str) -> Position:
-            return read.get(symbol) or _flat(symbol, as_of, asked_ms)
+            reported = read.get(symbol) or _flat(symbol, as_of, asked_ms)
+            ours = newer.get(symbol)
+            return reported if ours is None or ours.qty == reported.qty else ours
 
         for symbol in self._judge("positions", amounts, asked_ms, told, dated):
             self._put_position(told(symbol))
-        self._asked_ms = asked_ms
+            if symbol not in newer:
+                self._told_positions.forget(symbol)
+        self._asked_ms, self._answered_ms = asked_ms, self._calls.server_now_ms()
         if self._flat_since is None:
             self._flat_since = asked_ms / 1000
+            self._flat_until = self._calls.server_now_ms() / 1000
         ledger = self._orders.ledger
         live = [*ledger.open(), *ledger.unknown()]
         self._before_read = frozenset(order.client_order_id for order in live)
@@ -188,11 +222,20 @@ class Account:
         asked_ms: int,
         told: Callable[[str], Balance | Position],
         dated: Mapping[str, float],
+        *,
+        complete: bool = True,
     ) -> list[str]:
         """The names whose report may replace what was known; doubts are told once."""
         guard, unsure, now = self._guards[what], self._unsure[what], self._clock.now()
         doubted_before = set(guard.doubted())
-        verdicts = guard.assess(amounts, as_of=asked_ms / 1000, now=now, dated_at=dated)
+        verdicts = guard.assess(
+            amounts,
+            as_of=asked_ms / 1000,
+            now=now,
+            complete=complete,
+            dated_at=dated,
+            until=self._calls.server_now_ms() / 1000,
+        )
         believed = []
         for name, verdict in verdicts.items():
             if isinstance(verdict, Believed):
@@ -232,7 +275,7 @@ class Account:
         if fill.order.is_external and at_ms <= self._asked_ms:
             return  # adopted with fills of long ago: the report had them
         if guard.trusted(symbol) is None and self._flat_since is not None:
-            guard.trust(symbol, Decimal(0), at=self._flat_since)
+            guard.trust(symbol, Decimal(0), at=self._flat_since, until=self._flat_until)
         guard.flow(symbol, fill.qty, at=at_ms / 1000)
         if not guard.is_ahead(symbol) or symbol in guard.doubted():
             return
@@ -267,6 +310,80 @@ class Account:
         guard.flow(instrument.base, fill.qty, at=at)
         guard.flow(instrument.quote, fill.value, at=at)
 
+    # What a stream tells.
+
+    def hear_balance(self, told: BalanceTold, *, is_last_call: bool) -> bool:
+        """Fold in the stream's word for one currency.
+
+        False, once: a fall to zero whose fills may be on their way; say it again a moment later,
+        with `is_last_call`.
+        """
+        trusted = self._guards["balances"].trusted(told.currency)
+        if not (told.total or is_last_call) and trusted:
+            return False
+        at_ms = told.at_ms if told.at_ms is not None else self._calls.server_now_ms()
+        locked = told.locked
+        if locked is None:
+            before = self._balances.get(told.currency)
+            locked = min(before.locked if before else Decimal(0), told.total)
+        balance = Balance(
+            currency=told.currency,
+            total=told.total,
+            free=told.total - locked,
+            locked=locked,
+            as_of=self._wall_at(at_ms),
+            source=Source.STREAM,
+            venue_time_ms=at_ms,
+        )
+        if told.at_ms is None:
+            earliest_ms = self._calls.server_earliest_ms()
+            self._told_balances.tell_snapshot(told.currency, balance, not_before_ms=earliest_ms)
+        elif not self._told_balances.tell(told.currency, balance, at_ms=at_ms):
+            return True
+        self._take_told("balances", told.currency, balance, told.total, told.at_ms)
+        return True
+
+    def hear_position(self, told: PositionTold, *, is_last_call: bool) -> bool:
+        """As `hear_balance`: the fills that make a position come about together with it."""
+        held = self._guards["positions"].held(told.symbol)
+        if held is not None and held != told.qty and not is_last_call:
+            return False
+        position = Position(
+            symbol=told.symbol,
+            qty=told.qty,
+            entry_price=told.entry_price,
+            mark_price=None,
+            unrealised_pnl=told.unrealised_pnl,
+            as_of=self._wall_at(told.at_ms),
+            source=Source.STREAM,
+            venue_time_ms=told.at_ms,
+        )
+        if self._told_positions.tell(told.symbol, position, at_ms=told.at_ms):
+            self._take_told("positions", told.symbol, position, told.qty, told.at_ms)
+        return True
+
+    def hear_moved(self, moved: AccountMoved) -> None:
+        """What moved a balance besides our orders explains where it went."""
+        if moved.currency is not None and moved.amount:
+            self._guards["balances"].flow(moved.currency, moved.amount, at=moved.at_ms / 1000)
+
+    def _take_told(
+        self, what: str, name: str, value: Balance | Position, amount: Decimal, at_ms: int | None
+    ) -> None:
+        dated = {} if at_ms is None else {name: at_ms / 1000}
+        asked_ms = self._calls.server_now_ms() if at_ms is None else at_ms
+        if not self._judge(what, {name: amount}, asked_ms, lambda _: value, dated, complete=False):
+            return
+        if isinstance(value, Balance):
+            self._balances[name] = value
+        else:
+            self._put_position(value)
+        self._write_down()
+
+    def _wall_at(self, venue_ms: int) -> float:
+        """An instant of the venue's clock by ours; never ahead of now."""
+        return self._clock.wall() - max(0, self._calls.server_now_ms() - venue_ms) / 1000
+
     # What is doubted or unsure, and what ends it.
 
     def troubles(self, what: str) -> set[str]:
@@ -288,8 +405,8 @@ class Account:
         oldest = self._calls.server_now_ms() / 1000 - _LIST_BACK_S
         for what in self.readable:
             for name in self.troubles(what):
-                trusted_at = self._guards[what].trusted_at(name)
-                since = oldest if trusted_at is None else max(oldest, trusted_at)
+                from_ = self._guards[what].listed_from(name)
+                since = oldest if from_ is None else max(oldest, from_)
                 for symbol in self._symbols_of(what, name):
                     wanted[symbol] = min(since, wanted.get(symbol, inf))
         return {symbol: int(since * 1000) for symbol, since in wanted.items()}
@@ -392,17 +509,25 @@ class Account:
             at = believed.at[f"positions {symbol}"]
             is_dated = position.qty != 0 and position.venue_time_ms is not None
             guard.trust(symbol, position.qty, at=at, is_dated=is_dated)
-            for fill in history.executions:
-                if fill.symbol == symbol and fill.venue_time_ms / 1000 > at:
-                    signed = fill.qty if fill.side is Side.BUY else -fill.qty
-                    guard.flow(symbol, signed, at=fill.venue_time_ms / 1000)
-        self._flat_since = believed.flat_since
+        self._flat_since, self._flat_until = believed.flat_since, believed.flat_until
+        for symbol, at, qty in _fills_in(history):
+            if guard.trusted(symbol) is None and self._flat_since is not None:
+                guard.trust(symbol, Decimal(0), at=self._flat_since, until=self._flat_until)
+            trusted_at = guard.trusted_at(symbol)
+            if trusted_at is not None and at > trusted_at:
+                guard.flow(symbol, qty, at=at)
         self._written = self._to_write()
 
     def _to_write(self) -> dict[str, dict[str, Decimal]]:
+        """All that is not zero, and the zeros that are older than fills that we know of."""
+        guard = self._guards["positions"]
         return {
             "balances": {c: b.total for c, b in self._balances.items() if b.total},
-            "positions": {s: p.qty for s, p in self._positions.items() if p.qty},
+            "positions": {
+                s: guard.trusted(s) or Decimal(0)
+                for s in {**self._positions, **self._unsure["positions"]}
+                if guard.trusted(s) or guard.is_ahead(s)
+            },
         }
 
     def _write_down(self, *, at_once: bool = False) -> None:
@@ -421,9 +546,13 @@ class Account:
         written = self._journal.note_now(
             "account.believed",
             balances=[self._balances[name] for name in to_write["balances"]],
-            positions=[self._positions[name] for name in to_write["positions"]],
+            positions=[
+                self._positions.get(name) or _flat(name, self._shown_at.get("positions", 0.0), 0)
+                for name in to_write["positions"]
+            ],
             at=at,
             flat_since=self._asked_ms / 1000 if "positions" in self.readable else None,
+            flat_until=self._answered_ms / 1000 if "positions" in self.readable else None,
         )
         if written is not None:
             self._written, self._written_at = to_write, now
@@ -441,6 +570,8 @@ class Account:
         known = self._positions.get(symbol)
         if known is None:
             known = _flat(symbol, self._shown_at.get("positions", 0.0), 0)
+        if symbol not in self._listed["positions"]:
+            known = replace(known, as_of=self._unfilled_since(symbol, known.as_of))
         guard = self._guards["positions"]
         if guard.is_ahead(symbol):
             qty = guard.held(symbol)
@@ -450,13 +581,34 @@ class Account:
         reason = self._stale("positions", symbol)
         return known if reason is None else replace(known, is_stale=True, reason=reason)
 
+    def _unfilled_since(self, symbol: str, shown_at: float) -> float:
+        """Since when a symbol is flat that the venue's list leaves out.
+
+        A list that is empty by mistake leaves out a fill of ours too: that nothing has filled is
+        known since our open orders were last seen.
+        """
+        seen = [order.as_of - ANSWER_S for order in self._orders.ledger.open(symbol)]
+        return min([shown_at, *seen])
+
     def balance(self, currency: str) -> Balance:
         """The last believed balance, marked as `position` marks."""
         known = self._balances.get(currency)
         if known is None:
             known = _nothing(currency, self._shown_at.get("balances", 0.0), Source.DERIVED)
+        if known.source is Source.STREAM and "positions" not in self.readable:
+            known = self._with_held(known)
         reason = self._stale("balances", currency)
         return known if reason is None else replace(known, is_stale=True, reason=reason)
+
+    def _with_held(self, told: Balance) -> Balance:
+        """A stream may tell totals only, and says nothing when an order begins to hold money."""
+        orders = [
+            (order, instrument.base, instrument.quote)
+            for order in self._orders.ledger.open()
+            if (instrument := self._instruments.get(order.symbol)) is not None
+        ]
+        held = min(held_of(told.currency, orders), told.total)
+        return replace(told, locked=held, free=told.total - held)
 
     def doubted(self) -> str | None:
         """The first of the venue's answers that is not believed; None when all of them are."""
@@ -482,13 +634,52 @@ class Account:
         doubt = self._guards[what].doubt(name)
         if doubt is not None:
             return doubt.reason
+        others = self._guards[what].doubted()
+        if others and name not in self._listed[what]:
+            return f"the list that leaves it out is not believed either about {min(others)}"
         unsure = self._unsure[what].get(name)
         if unsure is not None:
             return f"{unsure}, and it is being read again"
-        age_s = self._clock.now() - self._believed_at.get((what, name), read_at)
+        known_at = self._believed_at.get((what, name), read_at)
+        vouched_at = self.vouched_at()
+        if vouched_at is not None:
+            known_at = max(known_at, vouched_at)
+        age_s = self._clock.now() - known_at
+        if what == "positions" and name not in self._listed[what]:
+            shown_at = self._shown_at.get(what, 0.0)
+            age_s += shown_at - self._unfilled_since(name, shown_at)
         if age_s > self._age_max_s:
             return f"it was last read {age_s:.0f} s ago"
         return None
+
+
+def _newer(
+    fold: AccountFold[_Value], dated: Mapping[str, int | None], asked_ms: int
+) -> dict[str, _Value]:
+    """By name, the stream's word where a report must not replace it."""
+    found = {}
+    for name in list(fold.names()):
+        told = fold.outranks(name, dated_ms=dated.get(name), asked_ms=asked_ms)
+        if told is not None:
+            found[name] = told.value
+    return found
+
+
+def _fills_in(history: History) -> Iterator[tuple[str, float, Decimal]]:
+    """What the journal knows of fills: symbol, the venue's time, signed quantity.
+
+    An order's report may have told of one whose execution was never read.
+    """
+    booked: dict[str, Decimal] = {}
+    for fill in history.executions:
+        signed = fill.qty if fill.side is Side.BUY else -fill.qty
+        yield fill.symbol, fill.venue_time_ms / 1000, signed
+        booked[fill.venue_order_id] = booked.get(fill.venue_order_id, Decimal(0)) + fill.qty
+    for order in history.orders.values():
+        rest = order.filled_qty - booked.get(order.venue_order_id or "", Decimal(0))
+        if rest > 0:
+            at = order.as_of if order.venue_time_ms is None else order.venue_time_ms / 1000
+            yield order.symbol, at, rest if order.side is Side.BUY else -rest
 
 
 def _flat(symbol: str, as_of: float, venue_time_ms: int) -> Position:

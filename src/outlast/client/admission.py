@@ -10,6 +10,7 @@ from typing import Final
 from outlast.client.guard import local_failure
 from outlast.core.limiter import (
     CounterSpec,
+    DataShare,
     Granted,
     LaneQueue,
     Limiter,
@@ -22,7 +23,7 @@ from outlast.core.limiter import (
 )
 from outlast.errors import Failure, Remedy
 from outlast.model import Order, OrderStatus
-from outlast.wire import Clock, Cost, Counter, WireRequest
+from outlast.wire import Clock, Cost, Counter, Lane, WireRequest
 
 __all__ = ["Admission"]
 
@@ -41,6 +42,9 @@ _FLIGHT_S: Final = 1.0
 """Allowed between the instant when an attempt is counted here and when the venue counts it."""
 _DOUBT_S_MAX: Final = 10.0
 """Of the venue's clock before it was measured: a machine that keeps time at all is nearer."""
+_GRANTED: Final = tuple(Granted(lane) for lane in Lane)
+_LOOK_EVERY_S: Final = 0.1
+"""Between two looks at the venue's clock: as if its correction had come in so much later."""
 _DOUBT_EVERY_S: Final = 5.0
 _DOUBT_STEP_S: Final = 0.1
 
@@ -66,18 +70,43 @@ class Admission:
         1 s is allowed for that and the flight together.
         """
         self._limiter = Limiter(_specs(counters), clock_doubt_s=_FLIGHT_S, flight_s=_FLIGHT_S)
-        slots = SlotSettings() if slots is None else slots
-        self._queue = LaneQueue(self._limiter, slots=Slots(slots))
+        self._slots = Slots(SlotSettings() if slots is None else slots)
+        self._queue = LaneQueue(self._limiter, slots=self._slots)
         self._clock = clock
         self._server_seconds = server_seconds
         self._clock_error_s = clock_error_s
         self._doubt_s, self._doubt_due = _FLIGHT_S, -inf
+        self._look_due = -inf
+        self._data_share = DataShare()
+        self._data_at = 1.0
         self._tells_moves = bool(self._limiter.trading)
         self._waiting: dict[Ticket, asyncio.Future[Granted | Failure]] = {}
         self._wakeup: asyncio.TimerHandle | None = None
         self._wake_at = inf
         self._is_pump_due = False
         self._under_way = 0
+
+    def enter_at_once(self, request: WireRequest, now: float) -> Granted | None:
+        """As `enter`, where nobody waits and there is room at first sight; None: ask `enter`."""
+        if self._waiting or self._tells_moves or now >= self._look_due:
+            return None
+        slot = self._slots.take_at_once(request.lane)
+        if slot is None:
+            return None
+        if not self._limiter.take_at_once(request.costs, request.lane, now):
+            self._slots.give_back(slot)
+            return None
+        self._under_way += 1
+        return _GRANTED[slot]
+
+    def enter_now(self, request: WireRequest) -> Granted | None:
+        """As `enter`, without ever waiting: None where it would have to."""
+        now = self._look_at_clocks()
+        turn = self._queue.try_take(request.costs, request.lane, now, move=self._move(request))
+        if not isinstance(turn, Granted):
+            return None
+        self._under_way += 1
+        return turn
 
     async def enter(
         self, request: WireRequest, deadline: float, *, replaces: str | None = None
@@ -114,22 +143,26 @@ class Admission:
         try:
             return await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and isinstance(turn.result(), Granted):
-                self.leave(turn.result())  # granted, and the caller left in the same instant
+            if turn.done() and not turn.cancelled():
+                granted = turn.result()
+                if isinstance(granted, Granted):
+                    self.leave(granted)  # and its caller left in the same instant
             raise
         finally:
             if self._waiting.pop(ticket, None) is not None:
                 self._queue.withdraw(ticket)
                 self._pump_soon()
 
-    def leave(self, granted: Granted | Failure) -> None:
+    def leave(self, granted: Granted) -> None:
         """Give back the slot of a request that was answered, failed, or never left after all."""
-        assert isinstance(granted, Granted)
-        assert granted.slot is not None
+        slot = granted.slot
+        assert slot is not None
         self._under_way -= 1
-        self._queue.give_back(granted.slot)
         if self._waiting:
+            self._queue.give_back(slot)
             self._pump()
+        else:
+            self._slots.give_back(slot)
 
     def order_changed(self, order: Order) -> None:
         """Keep in mind which orders are live: counters per symbol reserve what cancels cost."""
@@ -145,19 +178,43 @@ class Admission:
         if self._waiting and order.status.is_final:
             self._pump()
 
-    def observe(self, used: Mapping[str, int]) -> None:
-        """Raise the mirror to what the venue's answer says is used."""
+    def observe(
+        self, used: Mapping[str, int], *, asked_at: float | None = None, now: float | None = None
+    ) -> None:
+        """Raise the mirror to what the venue's answer says is used; its request left `asked_at`."""
         if used:
-            self._limiter.observe(used, self._clock.now())
+            now = self._clock.now() if now is None else now
+            self._limiter.observe(used, now, asked_at=asked_at)
+
+    def throttled(self) -> bool:
+        """The venue has told this address that it asks too much: what can wait gives way.
+
+        True when that was news: see `DataShare`.
+        """
+        now = self._clock.now()
+        is_news = self._data_share.throttled(now)
+        self._set_data_share(now)
+        return is_news
+
+    @property
+    def data_share(self) -> float:
+        """Which part of its share of the limits DATA may use now."""
+        return self._data_at
+
+    def _set_data_share(self, now: float) -> None:
+        share = self._data_share.value(now)
+        if share != self._data_at:
+            self._data_at = share
+            self._limiter.set_data_share(share)
 
     def set_limits(self, counters: Sequence[Counter]) -> None:
         """Take over the limits as the venue declares them now."""
         self._limiter.set_limits(_specs(counters))
         self._tells_moves = bool(self._limiter.trading)
 
-    def has_headroom(self, costs: Sequence[Cost]) -> bool:
-        """True while the windows are used at well under an even pace."""
-        return self._limiter.has_headroom(costs, self._look_at_clocks())
+    def has_headroom(self, costs: Sequence[Cost], *, share: float = 0.70) -> bool:
+        """True while the windows are used at less than `share` of an even pace."""
+        return self._limiter.has_headroom(costs, self._look_at_clocks(), share=share)
 
     def used(self, counter: str) -> float:
         return self._limiter.used(counter, self._look_at_clocks())
@@ -175,10 +232,14 @@ class Admission:
     def _look_at_clocks(self) -> float:
         """The monotonic time; the limiter is told how far the venue's clock is from it."""
         now = self._clock.now()
+        self._look_due = now + _LOOK_EVERY_S
         self._limiter.set_offset(self._server_seconds() - now, now)
+        if self._data_at < 1.0:
+            self._set_data_share(now)
         if now >= self._doubt_due and self._clock_error_s is not None:
-            self._doubt_due = now + _DOUBT_EVERY_S
             doubt_s = _FLIGHT_S + min(_DOUBT_S_MAX, self._clock_error_s())
+            is_measured = doubt_s < _FLIGHT_S + _DOUBT_S_MAX
+            self._doubt_due = now + (_DOUBT_EVERY_S if is_measured else 0.0)
             if abs(doubt_s - self._doubt_s) > _DOUBT_STEP_S:
                 self._doubt_s = doubt_s
                 self._limiter.set_clock_doubt(doubt_s)

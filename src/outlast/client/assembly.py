@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import functools
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from outlast.backends.http import HttpxTransport, goes_by_proxy
 from outlast.backends.http1 import Http1Transport
 from outlast.backends.journal import FileStore, MemoryStore
+from outlast.backends.sockets import WebsocketsTransport
 from outlast.client.account import Account
 from outlast.client.admission import Admission
 from outlast.client.bookkeeping import OrderBookkeeper
 from outlast.client.calls import CallDesk, Credentials
+from outlast.client.durability import DiskWait
 from outlast.client.events import EventBus
 from outlast.client.exits import Exits
+from outlast.client.gate import GateDesk, halt_file_of
 from outlast.client.guard import Guard
+from outlast.client.health import HealthDesk
+from outlast.client.hedging import Hedging
 from outlast.client.instruments import Instruments
 from outlast.client.journal import Journal
+from outlast.client.logs import logger
 from outlast.client.lookups import Lookups
+from outlast.client.market_rooms import MarketRooms, furnish_market
 from outlast.client.orders import OrderDesk
-from outlast.client.recovery import Held, RecoveryDesk
+from outlast.client.private_sockets import PrivateSockets, open_private_sockets
+from outlast.client.recovery import RecoveryDesk
 from outlast.client.settings import Settings
 from outlast.client.settling import Settler, Spawn
+from outlast.client.status_pages import StatusPagePoller
+from outlast.client.streams.dialler import Dialler
 from outlast.client.upkeep import Upkeep
+from outlast.core.recovery import Stage
 from outlast.core.refusals import RefusalCircuit
 from outlast.core.server_time import ServerClock, ServerClockSettings
-from outlast.model import Order
+from outlast.model import Order, Plane
+from outlast.notices import PageMap, PageRule
+from outlast.stream_wire import SocketTransport
 from outlast.wire import Clock, HttpTransport, RecordStore, VenueCodec
 
 __all__ = ["Rooms", "Wiring", "furnish"]
@@ -46,6 +60,8 @@ class Wiring:
     transport: HttpTransport | None
     """The caller's own; None for one that the session opens and closes."""
     clock: Clock
+    urls: Mapping[str, str] = field(default_factory=dict)
+    """All roots by name: `rest`, `stream`, `private_stream`, `trade_stream`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +71,16 @@ class Rooms:
     store: RecordStore
     journal: Journal
     transport: HttpTransport
+    dialler: Dialler
+    """For every WebSocket of the session."""
+    market: MarketRooms
     server_clock: ServerClock
     guard: Guard
     recovery: RecoveryDesk
+    health: HealthDesk
+    gate: GateDesk
+    page_transport: HttpTransport | None
+    """For the status page alone; None where none is read."""
     admission: Admission
     calls: CallDesk
     instruments: Instruments
@@ -68,6 +91,7 @@ class Rooms:
     account: Account
     exits: Exits
     upkeep: Upkeep
+    private: PrivateSockets
 
 
 def furnish(
@@ -75,7 +99,6 @@ def furnish(
     events: EventBus,
     *,
     spawn: Spawn,
-    hold: Callable[[str], Held | None],
 ) -> Rooms:
     """Open the journal and build the rooms. Nothing is sent yet.
 
@@ -90,6 +113,9 @@ def furnish(
     if transport is None:
         by_proxy = goes_by_proxy(wiring.base_url)
         transport = HttpxTransport(clock) if by_proxy else Http1Transport(clock)
+    if isinstance(transport, HttpxTransport):
+        log = logger(venue=venue)
+        transport.on_stuck = lambda why: log.error("outlast.pool_stuck", reason=why)
     store = _store(wiring.journal)
     try:
         journal = Journal(
@@ -109,6 +135,9 @@ def furnish(
         rng=rng,
         counters=limits,
     )
+    if settings.shadow:
+        guard.shadow()
+    dialler = Dialler(_sockets(settings), guard, clock=clock, venue=venue)
     admission = Admission(
         limits,
         clock=clock,
@@ -129,6 +158,9 @@ def furnish(
         settings=settings,
         rng=rng,
     )
+    spares = _spare_roots(wiring)
+    if spares:
+        calls.hedging = Hedging(spares, guard, clock)
     recovery = RecoveryDesk(
         settings.recovery, guard, clock=clock, journal=journal, events=events, venue=venue
     )
@@ -146,20 +178,6 @@ def furnish(
         spawn=spawn,
         fence_id=journal.ids.next,
     )
-    desk = OrderDesk(
-        codec,
-        calls,
-        book,
-        settler,
-        lookups,
-        instruments,
-        clock=clock,
-        settings=settings,
-        refusals=RefusalCircuit(),
-        new_id=journal.ids.next,
-        hold=hold,
-        recovery=recovery,
-    )
     account = Account(
         codec,
         calls,
@@ -171,6 +189,66 @@ def furnish(
         age_max_s=settings.account_age_max_s,
     )
     account.restore(journal.history)
+    health = HealthDesk(
+        codec,
+        calls,
+        guard,
+        instruments,
+        clock=clock,
+        journal=journal,
+        events=events,
+        settings=settings,
+        rng=_own_rng(settings, "health"),
+    )
+    health.is_returning = lambda: recovery.stage is not Stage.FREE
+    health.on_change = recovery.look
+    recovery.why_closed = health.why_closed
+    gate = GateDesk(
+        guard,
+        book,
+        account,
+        instruments,
+        recovery,
+        health,
+        clock=clock,
+        journal=journal,
+        events=events,
+        settings=settings,
+        venue=venue,
+        halt_file=halt_file_of(settings.halt_file, wiring.journal),
+        has_keys=wiring.credentials.key is not None,
+    )
+    market = furnish_market(
+        codec,
+        calls,
+        instruments,
+        dialler,
+        url=wiring.urls.get("stream", codec.DEFAULT_ENDPOINTS["stream"]),
+        clock=clock,
+        journal=journal,
+        events=events,
+        spawn=spawn,
+        settings=settings,
+        go_first=lambda: {order.symbol for order in book.ledger.open()},
+    )
+    market.books.on_stream = functools.partial(health.note_stream, Plane.MARKET_DATA)
+    page = _status_page(wiring, health)
+    health.page = page
+    desk = OrderDesk(
+        codec,
+        calls,
+        book,
+        settler,
+        lookups,
+        instruments,
+        clock=clock,
+        settings=settings,
+        refusals=RefusalCircuit(),
+        new_id=journal.ids.next,
+        gate=gate,
+        recovery=recovery,
+        on_disk=DiskWait(store.sync).reached if settings.durability == "power" else None,
+    )
     exits = Exits(
         codec,
         calls,
@@ -188,6 +266,7 @@ def furnish(
     def on_change(order: Order, before: Order | None) -> None:
         admission.order_changed(order)
         desk.order_changed(order, before)
+        private.order_changed(order)
 
     book.on_change = on_change
     account.on_position_change = desk.position_changed
@@ -206,13 +285,38 @@ def furnish(
         settings=settings,
         rng=rng,
     )
+    private = open_private_sockets(
+        codec,
+        calls=calls,
+        book=book,
+        desk=desk,
+        lookups=lookups,
+        account=account,
+        upkeep=upkeep,
+        instruments=instruments,
+        guard=guard,
+        admission=admission,
+        dialler=dialler,
+        credentials=wiring.credentials,
+        urls=wiring.urls,
+        settings=settings,
+        clock=clock,
+        journal=journal,
+        events=events,
+        spawn=spawn,
+    )
     return Rooms(
         store=store,
         journal=journal,
         transport=transport,
+        dialler=dialler,
+        market=market,
         server_clock=server_clock,
         guard=guard,
         recovery=recovery,
+        health=health,
+        gate=gate,
+        page_transport=None if page is None else page.transport,
         admission=admission,
         calls=calls,
         instruments=instruments,
@@ -223,10 +327,69 @@ def furnish(
         account=account,
         exits=exits,
         upkeep=upkeep,
+        private=private,
     )
+
+
+def _spare_roots(wiring: Wiring) -> tuple[str, ...]:
+    """Other hosts for copies of slow reads: the caller's `rest_spare`, or the venue's own."""
+    spare = wiring.urls.get("rest_spare")
+    if spare is not None:
+        return (spare,)
+    is_usual = wiring.base_url == wiring.codec.DEFAULT_ENDPOINTS["rest"]
+    return wiring.codec.TRAITS.spare_roots if is_usual else ()
+
+
+def _sockets(settings: Settings) -> SocketTransport:
+    if not settings.fast_sockets:
+        return WebsocketsTransport()
+    from outlast.backends.fast_sockets import PicowsTransport  # noqa: PLC0415 - an extra
+
+    return PicowsTransport()
 
 
 def _store(journal: Path | RecordStore | None) -> RecordStore:
     if journal is None:
         return MemoryStore()
     return FileStore(journal) if isinstance(journal, Path) else journal
+
+
+def _own_rng(settings: Settings, name: str) -> random.Random:
+    """For a room whose draws must not shift those of the others."""
+    seed = None if settings.seed is None else f"{settings.seed}/{name}"
+    return random.Random(seed)  # noqa: S311 - jitter
+
+
+def _status_page(wiring: Wiring, health: HealthDesk) -> StatusPagePoller | None:
+    """The poller of the page that the settings, the endpoints or the venue name; None for none."""
+    settings, page = wiring.settings, wiring.codec.STATUS_PAGE
+    url = settings.status_page
+    if url is None:
+        url = wiring.urls.get("status_page")
+    if url is None and wiring.transport is None:
+        url = page.url  # whoever brings a transport of their own wants no traffic besides it
+    if not url:
+        return None
+    rules = settings.status_page_planes
+    page = PageMap(
+        # The id belongs to the venue's own page; another one is held to the first that answers.
+        page_id=page.page_id if settings.status_page is None else None,
+        rules=page.rules
+        if rules is None
+        else tuple(PageRule(pattern, frozenset(planes)) for pattern, planes in rules.items()),
+        ignored=page.ignored if rules is None else (),
+    )
+    clock, venue = wiring.clock, wiring.codec.VENUE
+    transport = (
+        HttpxTransport(clock) if goes_by_proxy(url) else Http1Transport(clock, connections_max=1)
+    )
+    return StatusPagePoller(
+        url.rstrip("/"),
+        page,
+        transport,
+        clock=clock,
+        rng=_own_rng(settings, "status page"),
+        venue=venue,
+        on_report=health.note_page,
+        is_suspected=lambda: not health.is_well,
+    )

@@ -158,9 +158,10 @@ class OrderBookkeeper:
                 held=change.before.status.value,
                 venue=order.status.value,
             )
-        self._events.publish(
-            OrderChanged(order=order, previous=change.before, contradicts=change.contradicts)
-        )
+        if self._events.has_readers:
+            self._events.publish(
+                OrderChanged(order=order, previous=before, contradicts=change.contradicts)
+            )
         event = self._waiters.pop(order.client_order_id, None)
         if event is not None:
             event.set()

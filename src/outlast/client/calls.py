@@ -5,6 +5,10 @@ deadline → retry loop → bans → lane admission → bans again → breaker �
 Signing comes last, so that no wait ages a signature. A request that is on the wire is never
 cancelled: whoever cannot wait for it leaves, its answer still feeds the machines and reaches
 `on_late`.
+
+When nothing is amiss and nobody waits, which is nearly always, an attempt takes the short way: the
+guard and the limits each say so in one step, the request is written in the caller's own turn of the
+loop, and its answer is judged in the turn in which it comes in. No task is made for it.
 """
 
 from __future__ import annotations
@@ -13,18 +17,20 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
 import tenacity
 
 from outlast.client.admission import Admission
 from outlast.client.guard import Guard, failure_facts, local_failure
+from outlast.client.hedging import HEADROOM_SHARE, Hedging
 from outlast.client.journal import Journal
 from outlast.client.lag import LoopWatch
 from outlast.client.nonces import NonceDesk
 from outlast.client.settings import Settings
 from outlast.core.breaker import Permit
-from outlast.core.budget import RETRIES, SAFETY_RETRIES, RetryBudget
+from outlast.core.budget import LATE_AFTER, LATE_TOKENS, RETRIES, SAFETY_RETRIES, RetryBudget
 from outlast.core.limiter import Granted
 from outlast.core.policy import Decision, GiveUp, RetryAt, RetryPolicy, decide, policy_for
 from outlast.core.server_time import ServerClock
@@ -36,20 +42,46 @@ from outlast.wire import (
     HttpRequest,
     HttpTransport,
     Lane,
+    PromptTransport,
     TransportFault,
     VenueCodec,
     WireReply,
     WireRequest,
 )
 
-__all__ = ["CallDesk", "Credentials", "Late"]
+__all__ = ["CallDesk", "Credentials", "Late", "SocketPath"]
 
 Late = Callable[[WireRequest, WireReply | Failure], None]
 """Hears the answer to a request whose caller had to leave before it came."""
 
 
+_TOO_MANY: Final = 429
+
 _FAST_S: Final = 1.0
 """What fails within this cost the venue next to nothing; its retry may be paid by headroom."""
+_LANES: Final = tuple(lane.name.lower() for lane in Lane)
+"""As the journal writes them."""
+
+
+class SocketPath(Protocol):
+    """What carries requests by a trade socket: `client.trade_socket`."""
+
+    def begin(
+        self,
+        request: WireRequest,
+        *,
+        timestamp_ms: int,
+        heard: Callable[[WireReply | TransportFault | None], None],
+    ) -> bool:
+        """True: it was handed over, and `heard` is called once, later. False: nothing has left.
+
+        `heard(None)`: the venue has certainly done nothing with it, for a reason of the socket's.
+        """
+        ...
+
+    def judged(self, failure: Failure | None) -> None:
+        """What the tables made of an answer."""
+        ...
 
 
 class _HeldBack(Exception):
@@ -75,7 +107,7 @@ class Credentials:
         return "Credentials(***)" if self.key else "Credentials(none)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Leave:
     """The circumstances under which one attempt left, for the journal. Instants are monotonic."""
 
@@ -102,8 +134,16 @@ class _Flight:
     deadline has come (None)."""
     on_late: Late | None
     """Hears the answer then."""
+    bans_begun: int
+    """How many there were when it was launched."""
     task: asyncio.Task[None] | None = None
-    """None once it has landed."""
+    """What waits for its answer, where the transport has to be waited for."""
+    has_landed: bool = False
+    timestamp_ms: int | None = None
+    nonce: int | None = None
+    by_socket: bool = False
+    root: str | None = None
+    """The other host that a copy of a slow read goes to."""
 
     def give_up(self) -> None:
         if not self.answer.done():
@@ -113,35 +153,42 @@ class _Flight:
 class _Retries:
     """The retries of one call: what paid for the next one, until it has left."""
 
-    def __init__(self, budget: RetryBudget, clock: Clock) -> None:
+    def __init__(self, budget: RetryBudget, clock: Clock, *, late_tokens: float) -> None:
         self._budget = budget
         self._clock = clock
-        self._is_owed = False
+        self._late_tokens = late_tokens
+        self._owed = 0.0
         self.paid_by: str | None = None
         """`budget`, or `headroom` in the venue's limits."""
         self.next_token_at: float | None = None
         self.is_spent = False
         """True when a retry was possible and nothing could pay for it."""
 
-    def pay(self, *, has_headroom: bool, now: float) -> bool:
-        if self._budget.try_spend(now):
-            self.paid_by, self._is_owed = "budget", True
-            return True
-        if has_headroom:
+    def pay(self, *, failed: int, has_headroom: bool, now: float) -> bool:
+        """Pay for one more after so many that failed. Limits left unused first: they cost nobody.
+
+        For a late one they are no excuse. A cancel or an exit is never late.
+        """
+        is_late = failed >= LATE_AFTER and self._late_tokens > 1.0
+        if has_headroom and not is_late:
             self.paid_by = "headroom"
             return True
-        self.is_spent, self.next_token_at = True, self._budget.next_token_at(now)
+        tokens = self._late_tokens if is_late else 1.0
+        if self._budget.try_spend(now, tokens=tokens):
+            self.paid_by, self._owed = "budget", tokens
+            return True
+        self.is_spent, self.next_token_at = True, self._budget.next_token_at(now, tokens=tokens)
         return False
 
     def left(self) -> None:
         """The attempt is on its way: what it cost is gone."""
-        self._is_owed = False
+        self._owed = 0.0
 
     def settle(self) -> None:
         """Give back what was paid for an attempt that never left."""
-        if self._is_owed:
-            self._is_owed = False
-            self._budget.give_back(self._clock.now())
+        if self._owed:
+            self._budget.give_back(self._clock.now(), tokens=self._owed)
+            self._owed = 0.0
 
 
 class CallDesk:
@@ -164,6 +211,7 @@ class CallDesk:
     ) -> None:
         self._codec = codec
         self._transport = transport
+        self._prompt = transport if isinstance(transport, PromptTransport) else None
         self._base_url = base_url
         self._credentials = credentials
         self._clock = clock
@@ -171,13 +219,19 @@ class CallDesk:
         self._guard = guard
         self._admission = admission
         self._journal = journal
-        self._settings = settings
+        self._valid_for_ms = round(settings.valid_for_s * 1000)
         self._rng = rng
         self._budget = RetryBudget.of(RETRIES)
         self._safety_budget = RetryBudget.of(SAFETY_RETRIES)
         self._nonces = NonceDesk(transport, clock=clock, journal=journal)
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight: set[_Flight] = set()
+        self._all_landed: asyncio.Future[None] | None = None
+        """What `drain` waits for."""
         self._lag = LoopWatch(clock, guard.own)
+        self.by_socket: SocketPath | None = None
+        """Another way for writes, asked first."""
+        self.hedging: Hedging | None = None
+        """Copies of slow reads to other hosts; None where the venue has no other."""
 
     async def call(
         self,
@@ -224,8 +278,10 @@ class CallDesk:
         """
         result: WireReply | Failure = first
         decision: Decision = GiveUp("not decided")
-        budget = self._safety_budget if request.lane is Lane.SAFETY else self._budget
-        retries = _Retries(budget, self._clock)
+        if request.lane is Lane.SAFETY:
+            retries = _Retries(self._safety_budget, self._clock, late_tokens=1.0)
+        else:
+            retries = _Retries(self._budget, self._clock, late_tokens=LATE_TOKENS)
 
         async def attempt() -> WireReply | Failure:
             nonlocal began_at
@@ -234,6 +290,7 @@ class CallDesk:
                 return first
             if _doubts_clock(result):
                 await self.sync_clock(deadline=deadline)
+                need()
             began_at = self._clock.now()
             answer = await self._attempt(
                 request, deadline, on_late, number=number, retries=retries, replaces=replaces
@@ -254,14 +311,16 @@ class CallDesk:
             if not isinstance(decision, RetryAt):
                 return False
             is_fast = now - began_at <= _FAST_S
-            return retries.pay(
-                has_headroom=is_fast and self._has_headroom(request, result), now=now
-            )
+            has_headroom = is_fast and self._has_headroom(request, result)
+            return retries.pay(failed=number, has_headroom=has_headroom, now=now)
+
+        def need() -> None:
+            if still_wanted is not None and not still_wanted():
+                raise _NoLongerWanted
 
         async def sleep(seconds: float) -> None:
             await self._clock.sleep(seconds)
-            if still_wanted is not None and not still_wanted():
-                raise _NoLongerWanted
+            need()
 
         def wait_s(_: tenacity.RetryCallState) -> float:
             assert isinstance(decision, RetryAt)
@@ -315,17 +374,25 @@ class CallDesk:
         now = self._clock.now()
         if now >= deadline:
             return local_failure("deadline_passed", "the deadline passed before it could leave")
-        held = self._guard.shut(request, now)
-        if held is not None:
-            return held
-        turn = await self._admission.enter(request, deadline, replaces=replaces)
-        if isinstance(turn, Failure):
-            return turn
-        # Bans and breakers may have closed while it waited for its turn: they are asked last.
-        permit = self._guard.permit(request, self._clock.now())
-        if isinstance(permit, Failure):
-            self._admission.leave(turn)
-            return permit
+        left_at = now
+        calm = self._guard.calm_permit(request)
+        granted = None if calm is None else self._admission.enter_at_once(request, now)
+        if calm is not None and granted is not None:
+            permit, turn = calm, granted  # the short way
+        else:
+            held = self._guard.shut(request, now)
+            if held is not None:
+                return held
+            waited = await self._admission.enter(request, deadline, replaces=replaces)
+            if isinstance(waited, Failure):
+                return waited
+            # Bans and breakers may have closed while it waited for its turn: they are asked last.
+            left_at = self._clock.now()
+            allowed = self._guard.permit(request, left_at)
+            if isinstance(allowed, Failure):
+                self._admission.leave(waited)
+                return allowed
+            permit, turn = allowed, waited
         # From here to the launch nothing is awaited: nobody can be cancelled in between.
         paid_by = None
         if retries is not None:
@@ -333,12 +400,17 @@ class CallDesk:
             retries.left()
         leave = _Leave(now, deadline, permit, number, paid_by)
         flight = self._launch(request, leave, turn, on_late)
-        left_s = max(0.0, deadline - self._clock.now())
-        patience = asyncio.get_running_loop().call_later(left_s, flight.give_up)
+        left_s = max(0.0, deadline - left_at)
+        loop = asyncio.get_running_loop()
+        patience = loop.call_later(left_s, flight.give_up)
+        due_s = None if self.hedging is None else self.hedging.due_in_s(request)
+        copy = None if due_s is None else loop.call_later(due_s, self._copy, flight)
         try:
             answer = await flight.answer
         finally:
             patience.cancel()
+            if copy is not None:
+                copy.cancel()
         if answer is not None:
             return answer
         return Failure(
@@ -349,6 +421,23 @@ class CallDesk:
             scope=Scope.REQUEST,
             message="the deadline passed before the venue had answered",
         )
+
+    def _copy(self, flight: _Flight) -> None:
+        """Ask another host too, where that takes nothing from anybody; the first answer wins."""
+        request, now = flight.request, self._clock.now()
+        assert self.hedging is not None
+        if flight.answer.done() or self._guard.calm_permit(request) is None:
+            return
+        if not self._admission.has_headroom(request.costs, share=HEADROOM_SHARE):
+            return
+        root = self.hedging.root()
+        turn = None if root is None else self._admission.enter_now(request)
+        if turn is None:
+            return
+        # Without a permit, as a probe: the other host may be down by itself.
+        leave = _Leave(now, flight.leave.deadline, None, flight.leave.number, "hedge")
+        copy = self._launch(request, leave, turn, root=root)
+        copy.answer.add_done_callback(partial(_first_answer, flight))
 
     async def probe(self, request: WireRequest) -> bool | None:
         """Send one cheap read past the breaker, to see whether its plane answers again.
@@ -374,81 +463,140 @@ class CallDesk:
         return len(self._in_flight)
 
     def _launch(
-        self, request: WireRequest, leave: _Leave, turn: Granted, on_late: Late | None = None
+        self,
+        request: WireRequest,
+        leave: _Leave,
+        turn: Granted,
+        on_late: Late | None = None,
+        *,
+        root: str | None = None,
     ) -> _Flight:
-        """Send in a task of its own, which nobody cancels: whoever cannot wait leaves it alone."""
+        """Send in such a way that nobody cancels it: whoever cannot wait leaves it alone."""
         loop = asyncio.get_running_loop()
-        flight = _Flight(request, leave, turn, loop.create_future(), on_late)
-        flight.task = loop.create_task(self._fly(flight), name=f"outlast {request.name}")
-        flight.task.add_done_callback(lambda task: self._crashed(flight, task))
-        self._in_flight.add(flight.task)
-        self._lag.begin()
+        bans_begun = self._guard.bans_begun
+        answer: asyncio.Future[WireReply | Failure | None] = loop.create_future()
+        flight = _Flight(request, leave, turn, answer, on_late, bans_begun, root=root)
+        self._in_flight.add(flight)
+        self._lag.begin(leave.asked_at)
+        if self.by_socket is not None and request.is_write:
+            flight.timestamp_ms = self.server_now_ms()
+            heard = partial(self._heard_by_socket, flight)
+            if self.by_socket.begin(request, timestamp_ms=flight.timestamp_ms, heard=heard):
+                flight.by_socket = True
+                return flight
+        return self._send_by_rest(flight)
+
+    def _heard_by_socket(self, flight: _Flight, answer: WireReply | TransportFault | None) -> None:
+        """None: the venue has done nothing with it, and REST may take over within this attempt."""
+        if answer is not None:
+            self._heard(flight, answer)
+            return
+        flight.by_socket = False
+        held = self._guard.held(flight.request, self._clock.now())
+        if held is None:
+            self._send_by_rest(flight)
+        else:
+            self._guard.never_sent(flight.request, flight.leave.permit)
+            self._land(flight, held)
+
+    def _send_by_rest(self, flight: _Flight) -> _Flight:
+        request, loop = flight.request, asyncio.get_running_loop()
+        message: HttpRequest | None = None
+        if not (self._codec.TRAITS.uses_nonce and request.auth is Auth.SIGNED):
+            try:
+                message = self._seal(flight, None)
+                heard = partial(self._heard, flight)
+                if self._prompt is not None and self._prompt.begin(message, heard):
+                    return flight
+            except Exception as error:  # noqa: BLE001 - a mistake of ours, and its caller's to know
+                self._crash(flight, error)
+                return flight
+        name = f"outlast {request.name}"
+        flight.task = loop.create_task(self._fly(flight, message), name=name)
+        flight.task.add_done_callback(partial(self._ended, flight))
         return flight
 
-    async def _fly(self, flight: _Flight) -> None:
-        result = await self._send(flight.request, flight.leave)
-        self._land(flight)
+    async def _fly(self, flight: _Flight, message: HttpRequest | None) -> None:
+        """Send by a transport that has to be waited for; without a message, by the next nonce."""
+        if message is not None:
+            answer = await self._transport.send(message)
+        else:
+            lane = flight.request.lane
+            try:
+                seal = partial(self._seal, flight)
+                answer, flight.nonce = await self._nonces.send(seal, lane=lane)
+            except _HeldBack as back:
+                self._guard.never_sent(flight.request, flight.leave.permit)
+                self._land(flight, back.failure)
+                return
+        self._heard(flight, answer)
+
+    def _seal(self, flight: _Flight, nonce: int | None) -> HttpRequest:
+        """Sign, as the last thing before it is written."""
+        if self._guard.bans_begun != flight.bans_begun:
+            # It has waited for its nonce, and the answer to one before it was a ban.
+            held = self._guard.held(flight.request, self._clock.now())
+            if held is not None:
+                raise _HeldBack(held)
+        flight.timestamp_ms = self.server_now_ms()
+        return self._codec.sign(
+            flight.request,
+            base_url=self._base_url if flight.root is None else flight.root,
+            key=self._credentials.key,
+            secret=self._credentials.secret,
+            timestamp_ms=flight.timestamp_ms,
+            valid_for_ms=self._valid_for_ms,
+            nonce=nonce,
+        )
+
+    def _heard(self, flight: _Flight, answer: WireReply | TransportFault) -> None:
+        """The answer is in: judge it and hand it on, whatever has become of the caller."""
+        if flight.has_landed:
+            return
+        try:
+            result = self._judge(flight, answer)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours, and its caller's to know
+            self._crash(flight, error)
+        else:
+            self._land(flight, result)
+
+    def _land(self, flight: _Flight, result: WireReply | Failure) -> None:
+        self._give_back(flight)
         if not flight.answer.done():
             flight.answer.set_result(result)
         elif flight.on_late is not None:
             flight.on_late(flight.request, result)
 
-    def _land(self, flight: _Flight) -> None:
-        """Give back what it held; its caller may then go on in the same turn of the loop."""
-        assert flight.task is not None
-        self._in_flight.discard(flight.task)
-        flight.task = None
-        self._lag.end()
-        self._admission.leave(flight.turn)
-
-    def _crashed(self, flight: _Flight, task: asyncio.Task[None]) -> None:
-        """It ended otherwise than by landing: by a mistake of ours, or with the loop."""
-        if flight.task is None:
-            return
+    def _ended(self, flight: _Flight, task: asyncio.Task[None]) -> None:
         # Here and not in the task: one that is cancelled before its first step runs nothing.
-        self._land(flight)
+        if not flight.has_landed:
+            self._crash(flight, None if task.cancelled() else task.exception())
+
+    def _crash(self, flight: _Flight, error: BaseException | None) -> None:
+        """It ends otherwise than by landing: by a mistake of ours, or (None) with the loop."""
+        self._give_back(flight)
         self._guard.never_sent(flight.request, flight.leave.permit)
         if flight.answer.done():
             return
-        error = None if task.cancelled() else task.exception()
         if error is None:
             flight.answer.cancel()
         else:
             flight.answer.set_exception(error)
 
-    async def _send(self, request: WireRequest, leave: _Leave) -> WireReply | Failure:
-        """Sign, send, classify, feed. Runs to its end, whatever becomes of the caller."""
-        timestamp_ms: int | None = None
-        bans_begun = self._guard.bans_begun
+    def _give_back(self, flight: _Flight) -> None:
+        """Give back what it held; its caller may then go on in the same turn of the loop."""
+        flight.has_landed = True
+        self._in_flight.discard(flight)
+        self._lag.end()
+        self._admission.leave(flight.turn)
+        if self._all_landed is not None and not self._in_flight and not self._all_landed.done():
+            self._all_landed.set_result(None)
 
-        def seal(nonce: int | None) -> HttpRequest:
-            nonlocal timestamp_ms
-            if self._guard.bans_begun != bans_begun:
-                # It has waited for its nonce, and the answer to one before it was a ban.
-                held = self._guard.held(request, self._clock.now())
-                if held is not None:
-                    raise _HeldBack(held)
-            timestamp_ms = self.server_now_ms()
-            return self._codec.sign(
-                request,
-                base_url=self._base_url,
-                key=self._credentials.key,
-                secret=self._credentials.secret,
-                timestamp_ms=timestamp_ms,
-                valid_for_ms=round(self._settings.valid_for_s * 1000),
-                nonce=nonce,
-            )
-
-        nonce: int | None = None
-        if request.auth is Auth.SIGNED and self._codec.TRAITS.uses_nonce:
-            try:
-                answer, nonce = await self._nonces.send(seal, lane=request.lane)
-            except _HeldBack as back:
-                self._guard.never_sent(request, leave.permit)
-                return back.failure
-        else:
-            answer = await self._transport.send(seal(None))
-        self._lag.look()
+    def _judge(self, flight: _Flight, answer: WireReply | TransportFault) -> WireReply | Failure:
+        """Classify what came back, and feed it to the machines and the journal."""
+        request, leave = flight.request, flight.leave
+        now = self._clock.now()
+        self._lag.look(now)
         if isinstance(answer, TransportFault):
             fault = self._codec.classify_fault(request, answer)
             if fault.outcome is not Outcome.NOT_SENT:
@@ -456,26 +604,32 @@ class CallDesk:
             failure: Failure | None = fault
         else:
             failure = self._codec.classify(request, answer)
-            self._admission.observe(self._codec.read_usage(answer.headers))
-        self._guard.feed(request, leave.permit, failure, sent_at=answer.sent_at)
+            used = self._codec.read_usage(answer.headers)
+            self._admission.observe(used, asked_at=answer.sent_at, now=now)
+        if flight.root is None or isinstance(answer, WireReply):
+            self._guard.feed(request, leave.permit, failure, sent_at=answer.sent_at, now=now)
+        if failure is not None and _is_too_much(failure) and self._admission.throttled():
+            self._journal.note("limits.squeezed", data_share=self._admission.data_share)
         if failure is None:
-            self._budget.earn(self._clock.now())
+            self._budget.earn(now)
         elif _doubts_clock(failure):
-            self._server_clock.timestamp_refused(self._clock.now())
-        if nonce is not None:
-            self._tell_nonce(nonce, failure)
+            self._server_clock.timestamp_refused(answer.sent_at)
+        if flight.nonce is not None:
+            self._tell_nonce(flight.nonce, failure)
+        if flight.by_socket and self.by_socket is not None and isinstance(answer, WireReply):
+            self.by_socket.judged(failure)
         self._journal.note(
             "attempt",
             request=request.name,
             method=request.method,
             path=request.path,
             params=dict(request.params),
-            plane=request.plane.value,
-            lane=request.lane.name.lower(),
+            plane=request.plane,
+            lane=_LANES[request.lane],
             costs={cost.counter: cost.units for cost in request.costs},
             client_order_id=request.client_order_id,
-            timestamp_ms=timestamp_ms if request.auth is Auth.SIGNED else None,
-            nonce=nonce,
+            timestamp_ms=flight.timestamp_ms if request.auth is Auth.SIGNED else None,
+            nonce=flight.nonce,
             number=leave.number,
             paid_by=leave.paid_by,
             era=None if leave.permit is None else leave.permit.era,
@@ -483,6 +637,7 @@ class CallDesk:
             sent_at=answer.sent_at,
             deadline_at=leave.deadline,
             took_ms=round((answer.received_at - answer.sent_at) * 1000),
+            via="socket" if flight.by_socket else "rest",
             http_status=answer.status if isinstance(answer, WireReply) else None,
             failure=None if failure is None else failure_facts(failure),
         )
@@ -544,7 +699,20 @@ class CallDesk:
     async def drain(self) -> None:
         """Wait for what is still on the wire; every request ends by its own timeouts."""
         while self._in_flight:
-            await asyncio.wait(self._in_flight)
+            self._all_landed = asyncio.get_running_loop().create_future()
+            await self._all_landed
+
+
+def _first_answer(flight: _Flight, copy: asyncio.Future[WireReply | Failure | None]) -> None:
+    """The copy of a slow read has ended: a reply is as good as the other host's."""
+    reply = None if copy.cancelled() or copy.exception() is not None else copy.result()
+    if isinstance(reply, WireReply) and not flight.answer.done():
+        flight.answer.set_result(reply)
+
+
+def _is_too_much(failure: Failure) -> bool:
+    """True when the address has used up a limit that all its programs share."""
+    return failure.http_status == _TOO_MANY and failure.scope is Scope.IP
 
 
 def _doubts_clock(result: WireReply | Failure) -> bool:

@@ -21,7 +21,7 @@ from outlast.wire import Clock, HttpTransport, RecordStore, VenueCodec
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["connect", "connect_from_env"]
+__all__ = ["connect", "connect_from_env", "keys_from_env", "urls_of"]
 
 _SHARED_KEYS: Final = {"kraken": "KRAKEN", "binance": "BINANCE"}
 
@@ -47,7 +47,9 @@ def connect(
             in memory, for tests and read-only use. A `RecordStore` of your own keeps the records
             anywhere else; the session closes it.
         endpoints: replaces base URLs, e.g. by those that `outlast mock` prints; the environment
-            variable OUTLAST_<VENUE>_ENDPOINTS does the same.
+            variable OUTLAST_<VENUE>_ENDPOINTS does the same. `rest_spare` names another host that
+            serves what `rest` serves: reads that are slow are asked there as well, one in twenty
+            at most.
         http: your own `httpx.AsyncClient`, which stays yours to close, or any `HttpTransport`. Left
             out, the session makes connections of its own, HTTP/1.1 by h11; by httpx only where the
             environment names a proxy for the venue (HTTPS_PROXY and the like). Tests that mock
@@ -140,17 +142,44 @@ def connect_from_env(
     Raises:
         ConfigurationError: neither pair is set; the message names the variables.
     """
+    found = keys_from_env(venue)
+    if found is not None:
+        key, secret = found
+        return connect(venue, key=key, secret=secret, journal=journal, settings=settings)
+    wanted = " or ".join(f"{key_name} and {secret_name}" for key_name, secret_name in _pairs(venue))
+    raise ConfigurationError(f"no key in the environment; set {wanted}", venue=venue)
+
+
+def keys_from_env(venue: str) -> tuple[str | None, str | None] | None:
+    """Key and secret as the environment has them; None where it has neither."""
+    for key_name, secret_name in _pairs(venue):
+        key, secret = os.environ.get(key_name), os.environ.get(secret_name)
+        if key is not None or secret is not None:
+            return key, secret
+    return None
+
+
+def urls_of(venue: str, endpoints: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The roots under which a venue is asked: the given ones, the environment's, or its own.
+
+    Raises:
+        ConfigurationError: there is no such venue, or a root is no URL.
+    """
+    try:
+        codec = find_codec(venue)
+    except ValueError as error:
+        raise ConfigurationError(str(error), venue=venue) from error
+    return _base_urls(venue, codec.DEFAULT_ENDPOINTS, endpoints)
+
+
+def _pairs(venue: str) -> list[tuple[str, str]]:
+    """The names under which the environment may have a key and its secret."""
     own = _env_name(venue)
     family = _SHARED_KEYS.get(venue.partition("-")[0])
     pairs = [(f"{own}_KEY", f"{own}_SECRET")]
     if family is not None:
         pairs.append((f"{family}_API_KEY", f"{family}_API_SECRET"))
-    for key_name, secret_name in pairs:
-        key, secret = os.environ.get(key_name), os.environ.get(secret_name)
-        if key is not None or secret is not None:
-            return connect(venue, key=key, secret=secret, journal=journal, settings=settings)
-    wanted = " or ".join(f"{key_name} and {secret_name}" for key_name, secret_name in pairs)
-    raise ConfigurationError(f"no key in the environment; set {wanted}", venue=venue)
+    return pairs
 
 
 def _env_name(venue: str) -> str:
@@ -186,4 +215,20 @@ def _base_urls(
                 f"{source}: {name} is {url!r}; it must begin with {schemes[0]} or {schemes[1]}"
             )
         urls[name] = url.rstrip("/")
+    if "rest_spare" in endpoints:
+        spare = endpoints["rest_spare"]
+        if not isinstance(spare, str) or not spare.startswith(("http://", "https://")):
+            raise ConfigurationError(
+                f"{source}: rest_spare is {spare!r}; it must begin with http:// or https://"
+            )
+        urls["rest_spare"] = spare.rstrip("/")
+    # A page that belongs to other machines than those that are asked would only mislead.
+    page = endpoints.get("status_page", "" if "rest" in endpoints else None)
+    if page is not None:
+        if not isinstance(page, str) or (page and not page.startswith(("http://", "https://"))):
+            raise ConfigurationError(
+                f"{source}: status_page is {page!r}; it must begin with http:// or https://, "
+                "or be empty for none"
+            )
+        urls["status_page"] = page.rstrip("/")
     return urls

@@ -10,21 +10,28 @@ import weakref
 from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import count
 
 from outlast.errors import Failure
-from outlast.model import Execution, Order, Plane, TradingState
+from outlast.model import Execution, Health, Order, Plane, TradingState
 
 __all__ = [
+    "AccountChanged",
     "AccountDoubted",
     "AccountRead",
     "BanBegan",
+    "BookTrustChanged",
     "BreakerChanged",
+    "DeadMansSwitchChanged",
     "Event",
     "EventBus",
     "EventsSkipped",
     "ExecutionBooked",
+    "HealthChanged",
+    "MaintenanceAhead",
     "OrderChanged",
+    "PrivateStreamChanged",
     "RecoveryChanged",
     "TradingStateChanged",
 ]
@@ -83,10 +90,63 @@ class RecoveryChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChanged:
+    """The verdict on one plane of the venue is another one."""
+
+    plane: Plane
+    health: Health
+    reason: str
+    """The weightiest evidence; empty when it is healthy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenanceAhead:
+    """The venue has announced a maintenance. Times are seconds since the epoch, and estimates."""
+
+    id: str
+    title: str
+    starts_at: float
+    ends_at: float | None
+    closes_at: float
+    """When new risk is held because of it; equal to `starts_at` or before. Where it does not touch
+    trading nothing is held."""
+    touches_trading: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookTrustChanged:
+    """A book may be read now, or may not be any more."""
+
+    symbol: str
+    is_trusted: bool
+    reason: str
+    """Why it is not; empty when it is."""
+    detail: str
+    age_s: float | None
+    """None when the venue has never sent it."""
+    resyncs: int
+    """How often it was put on a new snapshot, the first one included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradingStateChanged:
     symbol: str
+    """Empty for the whole product."""
     state: TradingState
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadMansSwitchChanged:
+    symbol: str
+    """Empty where one timer is the account's."""
+    state: str
+    """`armed`, `unrefreshed` (it runs on, and was not started anew), `expired` (it has fired by
+    now), `disarmed`, or `left_armed` (it will fire, and nobody will stop it)."""
+    reason: str
+    fires_at: float | None
+    """Seconds since the epoch; None while it is off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +156,45 @@ class EventsSkipped:
     count: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivateStreamChanged:
+    """The stream that tells of our account is relied upon from now on, or no longer."""
+
+    is_live: bool
+    reason: str
+    """Why it is not; empty while it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountChanged:
+    """Something moved the account that no order of ours explains."""
+
+    kind: str
+    """`transfer`, `funding`, `liquidation`, `margin_call`, `settings`, or `other`."""
+    cause: str
+    """The venue's word for it."""
+    venue_time_ms: int
+    currency: str | None = None
+    amount: Decimal | None = None
+    """Signed; None where the venue does not say how much."""
+    symbol: str | None = None
+
+
 Event = (
     OrderChanged
     | ExecutionBooked
+    | BookTrustChanged
     | BreakerChanged
     | BanBegan
     | AccountRead
+    | AccountChanged
     | AccountDoubted
+    | PrivateStreamChanged
+    | HealthChanged
+    | MaintenanceAhead
     | RecoveryChanged
     | TradingStateChanged
+    | DeadMansSwitchChanged
     | EventsSkipped
 )
 
@@ -149,6 +239,11 @@ class EventBus:
         """In the order in which they came. Each lives as long as its iterator."""
         self._numbers = count()
         self._is_over = False
+
+    @property
+    def has_readers(self) -> bool:
+        """False while nobody would hear: the event need not even be made."""
+        return bool(self._readers)
 
     def publish(self, event: Event) -> None:
         if not self._readers:

@@ -60,6 +60,13 @@ _HOST_PLANES: Final = (Plane.MARKET_DATA, Plane.TRADING, Plane.ACCOUNT)
 """The planes behind one host; the status page has its own."""
 
 
+def _is_answer(failure: Failure | None) -> bool:
+    """True when the venue itself has answered, be it that our clock or our nonce is wrong."""
+    if failure is None or failure.layer in (Layer.VENUE, Layer.BUSINESS):
+        return True
+    return failure.layer is Layer.LOCAL and failure.outcome is Outcome.REFUSED
+
+
 def local_failure(
     kind: str,
     message: str,
@@ -127,6 +134,8 @@ class Guard:
         """Called when a breaker has changed or a ban has begun."""
         self.on_result: Callable[[bool], None] | None = None
         """Hears of each call that says something of the venue's health whether it failed."""
+        self.is_shut_by_venue: Callable[[], bool] = lambda: False
+        """True while the venue itself says that it is in maintenance."""
         self.hold_risk: Callable[[], Failure | None] = lambda: None
         """Says why an order that adds risk may not leave, whatever breakers and bans allow."""
         self.own = OwnHealth()
@@ -140,8 +149,25 @@ class Guard:
         self._ip_counters = frozenset(c.name for c in counters if c.scope is Scope.IP)
         self._symbol_counters = frozenset(c.name for c in counters if c.per_symbol)
         self._resume_bans()
+        self._is_calm = False
+        """Kept, as every call asks: nothing is banned, no breaker but closed, no fault of our own.
+        What ends it says so here; that it has come back, the next `feed` finds out."""
+        self._see_if_calm()
 
     # Before a call.
+
+    def calm_permit(self, request: WireRequest) -> Permit | None:
+        """The permit of an attempt in whose way nothing stands at all; None: ask `shut` first.
+
+        The same that `permit` would give, for much less. Takes nothing.
+        """
+        standing = self._fed[request.plane][0].standing
+        if standing is None or not self._is_calm:
+            return None
+        lane = request.lane
+        if lane is Lane.SAFETY:
+            return standing[1]
+        return standing[0] if lane is not Lane.TRADE or self.hold_risk() is None else None
 
     def shut(self, request: WireRequest, now: float) -> Failure | None:
         """Why `request` need not even wait for its turn; None when it may. Takes nothing.
@@ -199,6 +225,10 @@ class Guard:
         state = self.breakers[plane].state
         return state is BreakerState.OPEN or state is BreakerState.PROBING
 
+    def usual_s(self, plane: Plane) -> float | None:
+        """How long 19 of 20 answers on a plane take at most; None while too few have come."""
+        return self._fed[plane][1].p95_s
+
     @property
     def is_outage(self) -> bool:
         """True while any plane is being left alone. Trading that is not tried has no breaker of its
@@ -223,21 +253,30 @@ class Guard:
         failure: Failure | None,
         *,
         sent_at: float,
+        now: float | None = None,
     ) -> None:
         """Tell breaker and ban clock what became of an attempt. Business refusals move neither.
 
         A probe has no permit: its sender reports it to the breaker by itself.
         """
-        now = self._clock.now()
+        if now is None:
+            now = self._clock.now()
         plane = request.plane
         breaker, usual = self._fed[plane]
+        if failure is None and permit is not None and self._is_calm and self.on_result is None:
+            # One more success, and news for nobody but its own breaker.
+            breaker.record(permit, Result.OK, now)
+            if usual.is_slow(now - sent_at):
+                was = breaker.state
+                self._weigh_slowness(breaker, permit, sent_at, now)
+                if breaker.state is not was:
+                    self.announce(plane, moved_by=permit)
+            return
         before = breaker.state
         if permit is not None:
-            speaks = permit.era == breaker.era and not permit.safety
             breaker.record(permit, self._result(failure, sent_at), now)
             if failure is None and usual.is_slow(now - sent_at):
-                if speaks and not self.own.was_stalled(since=sent_at):
-                    breaker.add_evidence(SLOW_CALL, now)
+                self._weigh_slowness(breaker, permit, sent_at, now)
             elif failure is not None:
                 self.probe_wanted.set()
         if self.on_result is not None:
@@ -254,11 +293,30 @@ class Guard:
         if failure is not None and failure.remedy is Remedy.WAIT_BAN:
             self._ban(request, failure, now)
         elif not self._bans.is_clear:
-            answered = failure is None or failure.layer in (Layer.VENUE, Layer.BUSINESS)
             for scope in self._scopes(request):
-                self._bans.probe_result(scope, ok=answered, sent_at=sent_at, now=now)
+                self._bans.probe_result(scope, ok=_is_answer(failure), sent_at=sent_at, now=now)
         if breaker.state is not before:
             self.announce(plane, moved_by=permit)
+        self._see_if_calm()
+
+    @property
+    def takes_orders(self) -> bool:
+        """True while nothing at all is banned and the breaker of orders is closed."""
+        return self._bans.is_clear and self.breakers[Plane.TRADING].standing is not None
+
+    def _weigh_slowness(self, breaker: Breaker, permit: Permit, sent_at: float, now: float) -> None:
+        """A call that succeeded took far longer than is usual."""
+        speaks = permit.era == breaker.era and not permit.safety
+        if speaks and not self.own.was_stalled(since=sent_at):
+            breaker.add_evidence(SLOW_CALL, now)
+
+    def _see_if_calm(self) -> None:
+        self._is_calm = (
+            self._bans.is_clear
+            and not self._is_down
+            and not self._undialled
+            and not self.own.is_troubled
+        )
 
     def never_sent(self, request: WireRequest, permit: Permit | None) -> None:
         """A permit comes back unused, or with an attempt of which nobody will ever know more."""
@@ -271,6 +329,7 @@ class Guard:
         self._is_down = any(
             each.measured_state is not BreakerState.CLOSED for each in self.breakers.values()
         )
+        self._see_if_calm()
         now = self._clock.now()
         retry_at = breaker.retry_at(now)
         wall = None if retry_at is None else self._clock.wall() + retry_at - now
@@ -348,6 +407,8 @@ class Guard:
 
     def banned_until(self) -> float | None:
         """Monotonic end of a ban that holds everything; None when there is none."""
+        if self._bans.is_clear:
+            return None
         now = self._clock.now()
         ends = [self._bans.free_at(scope, now) for scope in ("ip", "venue", "key")]
         return max((end for end in ends if end is not None), default=None)
@@ -468,6 +529,7 @@ class Guard:
         now: float,
     ) -> None:
         self.bans_begun += 1
+        self._is_calm = False
         reason = failure.describe()
         facts = failure_facts(failure)
         for scope in scopes:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +18,7 @@ from outlast.errors import ConfigurationError, JournalUnavailable
 from outlast.model import Balance, Execution, Order, Position
 from outlast.wire import Clock, RecordStore
 
-__all__ = ["BelievedState", "History", "Journal", "PastBan", "read_history"]
+__all__ = ["BelievedState", "History", "Journal", "KeptBook", "PastBan", "read_history"]
 
 _TURNS: Final = 2
 """How many turns of the event loop evidence waits for company. The answer to a request is noted in
@@ -68,6 +69,20 @@ class BelievedState:
     """The venue's time (s) of each, by `balances <currency>` and `positions <symbol>`."""
     flat_since: float | None
     """The venue's time at which every other position was zero; None where they were never read."""
+    flat_until: float | None = None
+    """When the answer that said so had come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptBook:
+    """The best levels of a book that was trusted when it was written down."""
+
+    symbol: str
+    bids: list[tuple[Decimal, Decimal]]
+    """(price, qty), best first."""
+    asks: list[tuple[Decimal, Decimal]]
+    as_of: float
+    """Seconds since the epoch, by our clock."""
 
 
 @dataclass(slots=True)
@@ -86,7 +101,13 @@ class History:
     """The last of each scope."""
     recovery: str = ""
     """The stage of the way back from an outage that was told of last."""
+    recovery_since: float | None = None
+    """When that outage began, in seconds since the epoch."""
+    halted: str | None = None
+    """Why somebody has halted new risk; None when nobody has, or it was resumed."""
     believed: BelievedState | None = None
+    books: dict[str, KeptBook] = field(default_factory=dict)
+    """The last one of each symbol."""
 
 
 def read_history(store: RecordStore) -> History:
@@ -123,10 +144,17 @@ def _fold(history: History, kind: str, fields: dict[str, Any]) -> None:
         reason = fields["reason"]
         ban = PastBan(fields["until"], fields["for_s"], fields["at"], reason)
         history.bans[fields["scope"]] = ban
+    elif kind == "book.kept":
+        history.books[fields["symbol"]] = msgspec.convert(fields, KeptBook)
     elif kind == "account.believed":
         history.believed = msgspec.convert(fields, BelievedState)
+    elif kind == "gate.halted":
+        history.halted = fields["reason"]
+    elif kind == "gate.resumed":
+        history.halted = None
     elif kind == "recovery.changed":
         history.recovery = fields["stage"]
+        history.recovery_since = fields.get("out_since")
     elif kind == "execution":
         history.executions.append(msgspec.convert(fields["execution"], Execution))
 

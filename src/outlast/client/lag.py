@@ -26,25 +26,26 @@ class LoopWatch:
         self._last_at = 0.0
         self._handle: asyncio.TimerHandle | None = None
 
-    def begin(self) -> None:
+    def begin(self, now: float) -> None:
         self._under_way += 1
         if self._handle is None:
-            self._last_at = self._clock.now()
+            self._last_at = now
             self._handle = asyncio.get_running_loop().call_later(BEAT_S, self._beat)
 
     def end(self) -> None:
         self._under_way -= 1
 
-    def look(self) -> None:
+    def look(self, now: float) -> None:
         """Measure now, not at the next beat: before what came back is judged."""
-        if self._handle is not None:
-            now = self._clock.now()
-            if self._own.lagged(now - self._last_at, beat_s=BEAT_S, now=now):
-                self._last_at = now
+        gap_s = now - self._last_at
+        is_late = self._handle is not None and gap_s > BEAT_S
+        if is_late and self._own.lagged(gap_s, beat_s=BEAT_S, now=now):
+            self._last_at = now
 
     def _beat(self) -> None:
-        self.look()
-        self._last_at = self._clock.now()
+        now = self._clock.now()
+        self.look(now)
+        self._last_at = now
         self._handle = None
         if self._under_way:
             self._handle = asyncio.get_running_loop().call_later(BEAT_S, self._beat)

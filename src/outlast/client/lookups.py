@@ -12,7 +12,7 @@ from outlast.errors import Failure
 from outlast.model import Execution, Instrument, Order, OrderReport
 from outlast.wire import VenueCodec, WireRequest
 
-__all__ = ["CLOCKS_DIFFER_MS", "Lookups"]
+__all__ = ["CLOCKS_DIFFER_MS", "Lookups", "is_older_namesake"]
 
 CLOCKS_DIFFER_MS: Final = 60_000
 """An order of the same id that is older than our intent by more than this is another one; and this
@@ -88,7 +88,7 @@ class Lookups:
             report = self._codec.read_order(request, reply, instrument)
         if isinstance(report, Failure):
             return True if report.kind == "order_not_found" else report
-        if _is_older_namesake(report, order):
+        if is_older_namesake(report, order):
             return True
         self._orders.report(report)
         return False
@@ -169,12 +169,12 @@ class Lookups:
     async def _book(self, execution: Execution, instrument: Instrument) -> Failure | None:
         if self._orders.book(execution):
             return None
-        failure = await self._adopt(instrument, execution.venue_order_id)
+        failure = await self.adopt(instrument, execution.venue_order_id)
         if failure is None:
             self._orders.book(execution)
         return failure
 
-    async def _adopt(self, instrument: Instrument, venue_order_id: str) -> Failure | None:
+    async def adopt(self, instrument: Instrument, venue_order_id: str) -> Failure | None:
         """Learn an order that we only know by the venue's own id."""
         request = self._codec.query_order(instrument, venue_order_id=venue_order_id)
         reply = await self._calls.call(request)
@@ -187,7 +187,7 @@ class Lookups:
         return None
 
 
-def _is_older_namesake(report: OrderReport, order: Order) -> bool:
+def is_older_namesake(report: OrderReport, order: Order) -> bool:
     """True when the venue's own clock shows that it is another order of the same id.
 
     Where the venue's time of our intent was not measured it is taken for ours: to adopt a namesake

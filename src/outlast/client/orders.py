@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from outlast.client.bookkeeping import OrderBookkeeper
 from outlast.client.calls import CallDesk
+from outlast.client.gate import GateDesk
+from outlast.client.guard import local_failure
 from outlast.client.instruments import Instruments
 from outlast.client.lookups import Lookups
 from outlast.client.raising import order_error
-from outlast.client.recovery import Held, RecoveryDesk
+from outlast.client.recovery import RecoveryDesk
 from outlast.client.settings import Settings
 from outlast.client.settling import Settler
 from outlast.core.order_checks import find_problem
@@ -22,12 +24,12 @@ from outlast.core.refusals import RefusalCircuit, RefusalKey, shape_of
 from outlast.errors import (
     Failure,
     InvalidOrder,
+    JournalUnavailable,
     Layer,
     Outcome,
     OutcomeUnknown,
     OutlastError,
     RefusedTooOften,
-    TradingHalted,
     UnknownOrder,
 )
 from outlast.model import (
@@ -49,6 +51,11 @@ _ENDED_LIVE: Final = (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPI
 _TAKEN: Final = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 _RESTING: Final = (TimeInForce.GTC, TimeInForce.GTD)
 
+STREAM_FIRST_S: Final = 1.0
+"""A stream that is well has told by then what became of an order that does not rest."""
+ANSWER_AFTER_STREAM_S: Final = 1.0
+"""An answer that is still under way when the stream has told of its order is there by then, or is
+not waited for."""
 LOOK_FIRST_S: Final = 0.5
 LOOK_WITHIN_S: Final = 5.0
 """How long an answer that tells no state is looked into. "A just-placed order may be absent
@@ -89,10 +96,13 @@ class OrderDesk:
         settings: Settings,
         refusals: RefusalCircuit,
         new_id: Callable[[], str],
-        hold: Callable[[str], Held | None],
+        gate: GateDesk,
         recovery: RecoveryDesk,
+        on_disk: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`hold(symbol)` says why new risk on a symbol is held now; None when it is not."""
+        """`on_disk` returns when the intents written so far are safe from a loss of power; None
+        where that is not asked for.
+        """
         self._codec = codec
         self._calls = calls
         self._orders = orders
@@ -103,31 +113,40 @@ class OrderDesk:
         self._settings = settings
         self._refusals = refusals
         self._new_id = new_id
-        self._hold = hold
+        self._gate = gate
         self._recovery = recovery
+        self._newest: dict[str, str] = {}
+        """By slot: the client order id of the quote that is on its way."""
+        self._on_disk = on_disk
+        self.stream_is_live: Callable[[], bool] = lambda: False
+        """True while a stream tells what becomes of orders."""
 
-    async def submit(self, request: OrderRequest, *, deadline_s: float | None = None) -> Order:
+    async def submit(
+        self, request: OrderRequest, *, deadline_s: float | None = None, slot: str | None = None
+    ) -> Order:
         """See `Session.submit`."""
+        if slot is not None and request.reduce_only:
+            raise InvalidOrder(
+                "slot is for quotes: a reduce-only order is not dropped for a newer one; leave it "
+                "out",
+                field="slot",
+                venue=self._codec.VENUE,
+            )
         request, instrument = await self._checked(request)
         adds_risk = not request.reduce_only
-        if adds_risk and (held := self._hold(request.symbol)) is not None:
-            retry_at = held.retry_at
-            raise TradingHalted(
-                f"new risk on {request.symbol} is held: {held.why}; reduce-only orders and cancels "
-                "pass",
-                venue=self._codec.VENUE,
-                retry_at=None
-                if retry_at is None
-                else self._clock.wall() + retry_at - self._clock.now(),
-            )
+        if adds_risk:
+            await self._gate.make_ready(request)
+            self._gate.check(request)
         self._ask_refusals(request)
         if adds_risk:
             self._recovery.passed()
-        done = await self.send(request, instrument, deadline_s=deadline_s)
+        done = await self.send(request, instrument, deadline_s=deadline_s, slot=slot)
         if done.failure is None:
+            if adds_risk:
+                self._gate.taken(request)
             return done.order
         if adds_risk:
-            self._recovery.refused(done.failure)
+            self._gate.failed(request, done.failure)
         raise order_error(
             done.failure,
             venue=self._codec.VENUE,
@@ -137,6 +156,25 @@ class OrderDesk:
             doing=_describe(done.order),
         )
 
+    async def _wait_for_disk(self, client_order_id: str, request: OrderRequest) -> None:
+        """Nothing of the order has left yet; if it then does not, its record says so.
+
+        Raises:
+            JournalUnavailable: the disk does not confirm the intent, and the order adds risk.
+        """
+        assert self._on_disk is not None
+        try:
+            await self._on_disk()
+        except JournalUnavailable as error:
+            if request.reduce_only:
+                return  # the way out stays open
+            self._orders.apply(client_order_id, OrderEvent.DENIED, reason=str(error))
+            raise
+        except asyncio.CancelledError:
+            said = "the caller was cancelled before it was sent"
+            self._orders.apply(client_order_id, OrderEvent.DENIED, reason=said)
+            raise
+
     async def send(
         self,
         request: OrderRequest,
@@ -144,6 +182,7 @@ class OrderDesk:
         *,
         deadline_s: float | None = None,
         policy: RetryPolicy | None = None,
+        slot: str | None = None,
     ) -> Submitted:
         """Write the intent down, send it, and say what became of it. For checked requests only."""
         client_order_id = request.client_order_id or self._new_id()
@@ -162,32 +201,77 @@ class OrderDesk:
         if deadline_s is None:
             deadline_s = self._settings.submit_deadline_s or policy.deadline_s
         deadline = self._clock.now() + deadline_s
+        if self._on_disk is not None:
+            await self._wait_for_disk(client_order_id, request)
         self._orders.apply(client_order_id, OrderEvent.SENT)
+        if slot is not None:
+            self._newest[slot] = client_order_id
+
+        def is_wanted() -> bool:
+            is_newest = slot is None or self._newest.get(slot) == client_order_id
+            return is_newest and self._is_unsettled(client_order_id)
+
+        call = self._calls.call(
+            wire,
+            deadline=deadline,
+            policy=policy,
+            on_late=lambda _, answer: self._heard_late(
+                client_order_id, request, wire, instrument, answer
+            ),
+            still_wanted=is_wanted,
+            replaces=slot,
+        )
+        if self.stream_is_live():
+            call = self._unless_told(client_order_id, call, deadline)
         try:
-            result = await self._calls.call(
-                wire,
-                deadline=deadline,
-                policy=policy,
-                on_late=lambda _, answer: self._heard_late(
-                    client_order_id, request, wire, instrument, answer
-                ),
-                still_wanted=lambda: self._is_unsettled(client_order_id),
-            )
+            result = await call
         except asyncio.CancelledError:
             # The caller left; the request may be on the wire. Its fate is found out all the same.
             self._unknown(client_order_id, "the caller was cancelled while it was under way")
             raise
+        finally:
+            if slot is not None and self._newest.get(slot) == client_order_id:
+                del self._newest[slot]
         if isinstance(result, Failure) and not self._is_unsettled(client_order_id):
             # A query or a late answer has told the outcome while this call was failing.
             failure = self._failure_after_settling(client_order_id, result)
-            return Submitted(self._known(client_order_id), failure, evidence_id)
-        failure = self._take_in(client_order_id, request, wire, instrument, result)
-        is_unknown = failure is not None and failure.outcome is Outcome.UNKNOWN
-        if is_unknown and await self._settled(client_order_id, deadline):
-            failure = self._failure_after_settling(client_order_id, failure)
-        if failure is None and not self._codec.TRAITS.tells_state:
+        else:
+            failure = self._take_in(client_order_id, request, wire, instrument, result)
+            is_unknown = failure is not None and failure.outcome is Outcome.UNKNOWN
+            if is_unknown and await self._settled(client_order_id, deadline):
+                failure = self._failure_after_settling(client_order_id, failure)
+        if failure is None and (self.stream_is_live() or not self._codec.TRAITS.tells_state):
             await self._look_after(client_order_id, instrument, deadline)
         return Submitted(self._known(client_order_id), failure, evidence_id)
+
+    async def _unless_told(
+        self,
+        client_order_id: str,
+        call: Coroutine[Any, Any, WireReply | Failure],
+        deadline: float,
+    ) -> WireReply | Failure:
+        """The call's result; a failure where the stream tells what became of it long before that.
+
+        An answer that comes later still reaches `on_late`: the request itself is left alone.
+        """
+        calling = asyncio.ensure_future(call)
+        telling = asyncio.ensure_future(self._told_of_life(client_order_id, deadline))
+        try:
+            await asyncio.wait((calling, telling), return_when=asyncio.FIRST_COMPLETED)
+            if not calling.done():
+                await asyncio.wait((calling,), timeout=ANSWER_AFTER_STREAM_S)
+            if calling.done():
+                return calling.result()
+        finally:
+            calling.cancel()
+            telling.cancel()
+        return local_failure("told_by_stream", "the stream told of the order before its answer")
+
+    async def _told_of_life(self, client_order_id: str, until: float) -> None:
+        """Return when the venue has shown the order; without end when it does not."""
+        while self._known(client_order_id).status not in (*_TAKEN, *_ENDED_LIVE):
+            if not await self._orders.changed(client_order_id, until=until):
+                await asyncio.get_running_loop().create_future()
 
     async def settle(self, client_order_id: str, *, timeout_s: float | None = None) -> Order:
         """See `Session.settle`."""
@@ -228,6 +312,10 @@ class OrderDesk:
             if not isinstance(report, Failure):
                 return self._orders.report(report)
             result = report
+        if result.kind == "canceled_without_details" and self.stream_is_live():
+            told_by = self._clock.now() + STREAM_FIRST_S
+            if await self._told_of_end(client_order_id, told_by):
+                return self._known(client_order_id)
         if result.kind == "unknown_order" or result.outcome is Outcome.UNKNOWN:
             # Filled, cancelled before, never placed, or not visible yet: only the venue can tell.
             found = await self._lookups.order(self._known(client_order_id), instrument)
@@ -279,6 +367,19 @@ class OrderDesk:
                 raise result
         return CancelReport(tuple(canceled), tuple(otherwise), tuple(failed))
 
+    def answered_late(self, request: WireRequest, reply: WireReply) -> None:
+        """An answer came by socket after its attempt had been given up: it tells all the same."""
+        client_order_id = request.client_order_id
+        if client_order_id is None or self._orders.ledger.get(client_order_id) is None:
+            return
+        instrument = self._instruments[self._known(client_order_id).symbol]
+        report = self._codec.read_order(request, reply, instrument)
+        if not isinstance(report, Failure):
+            self._orders.report(report)
+        elif request.name == "order.place" and report.outcome is Outcome.REFUSED:
+            reason = report.describe()
+            self._orders.apply(client_order_id, OrderEvent.REJECTED, reason=reason)
+
     def order_changed(self, order: Order, before: Order | None) -> None:
         """A fill or an end changes the position, or what rests against it: ask again freely."""
         filled_before = 0 if before is None else before.filled_qty
@@ -323,11 +424,24 @@ class OrderDesk:
         if order.status.is_final or order.status not in _TAKEN:
             return
         can_rest = order.order_type is not OrderType.MARKET and order.time_in_force in _RESTING
+        if self.stream_is_live():
+            # The stream tells of it, or is no longer relied upon before the next poll.
+            if can_rest:
+                return
+            told_by = min(deadline, self._clock.now() + STREAM_FIRST_S)
+            await self._told_of_end(client_order_id, told_by)
         until = min(deadline, self._clock.now() + LOOK_WITHIN_S)
         if not can_rest:
             await self._look_until_final(client_order_id, instrument, until)
         elif self._lookups.has_headroom(order, instrument):
             await self._look_once(client_order_id, instrument, until)
+
+    async def _told_of_end(self, client_order_id: str, until: float) -> bool:
+        """Wait for the stream to tell that the order has ended; False when it does not."""
+        while not self._known(client_order_id).status.is_final:
+            if not await self._orders.changed(client_order_id, until=until):
+                return self._known(client_order_id).status.is_final
+        return True
 
     async def _look_until_final(
         self, client_order_id: str, instrument: Instrument, until: float

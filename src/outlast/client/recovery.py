@@ -35,6 +35,8 @@ three fifths through for 18 minutes, and then came the second crash (BitMEX)."""
 COOLING_PROBE_EVERY_S: Final = 3.0
 """Nobody knows that a venue stays well by not asking: ten cheap reads in half a minute, in which a
 venue that fails two calls in five shows it 19 times in 20."""
+COOLING_PROBE_LATER_S: Final = 12.0
+"""In a long cool-down, after the first minutes."""
 LOOK_EVERY_S: Final = 1.0
 RECONCILE_AGAIN_FIRST_S: Final = 2.0
 RECONCILE_AGAIN_MOST_S: Final = 15.0
@@ -42,6 +44,7 @@ RECONCILE_AGAIN_MOST_S: Final = 15.0
 
 _WATCHED: Final = (Plane.TRADING, Plane.ACCOUNT)
 """Without the one nobody can trade, without the other nobody knows what with."""
+_BANNED: Final = "the venue told us to stay away"
 _HALTED: Final = frozenset({"maintenance", "shutting_down"})
 """What a venue says that has closed the whole product. One closed symbol is not an outage."""
 
@@ -76,10 +79,14 @@ class RecoveryDesk:
         self._calls: deque[tuple[float, bool]] = deque()
         """When calls were answered, and whether they had failed; kept on the way back only."""
         self._begun = asyncio.Event()
+        self.why_closed: Callable[[], str | None] = lambda: None
+        """Says why the venue itself takes no new risk; None when it does not say so."""
         guard.on_change = self.look
         guard.hold_risk = self._hold_attempt
         if journal.history.recovery not in ("", Stage.FREE.value):
-            self._begin("the one that the session before was in")
+            self._begin(
+                "the one that the session before was in", since=journal.history.recovery_since
+            )
 
     @property
     def stage(self) -> Stage:
@@ -117,7 +124,7 @@ class RecoveryDesk:
         """See whether an outage has begun or ended."""
         why = self._why_out()
         if why is not None:
-            self._begin(why)
+            self._begin(why, is_ours=why == _BANNED)
             return
         self._recovery.over(now=self._clock.now())
         self._recovery.held(now=self._clock.now())  # takes the steps that time brings
@@ -142,7 +149,9 @@ class RecoveryDesk:
                 pause_s = RECONCILE_AGAIN_FIRST_S
             elif self._stage is Stage.COOLING:
                 await probe()
-                await self._clock.sleep(COOLING_PROBE_EVERY_S)
+                cooled_s = self._clock.now() - self._recovery.since
+                pace_s = min(COOLING_PROBE_LATER_S, max(COOLING_PROBE_EVERY_S, cooled_s / 20))
+                await self._clock.sleep(pace_s)
             elif not self._recovery.wants_reconciliation:
                 await self._clock.sleep(LOOK_EVERY_S)
             else:
@@ -162,7 +171,7 @@ class RecoveryDesk:
         until = self._guard.banned_until()
         is_long = until is not None and until - self._clock.now() >= BAN_MIN_S
         self._is_banned = is_long or (self._is_banned and until is not None)
-        return "the venue told us to stay away" if self._is_banned else None
+        return _BANNED if self._is_banned else self.why_closed()
 
     def _heard(self, failed: bool) -> None:
         """A call has been answered, on the way back."""
@@ -177,8 +186,11 @@ class RecoveryDesk:
         failed = sum(failed for _, failed in self._calls)
         return failed >= UNWELL_MIN and failed >= UNWELL_SHARE * len(self._calls)
 
-    def _begin(self, why: str) -> None:
-        if self._recovery.outage(why, now=self._clock.now()):
+    def _begin(self, why: str, *, since: float | None = None, is_ours: bool = False) -> None:
+        """`since`: seconds since the epoch, where a session before has written it down."""
+        now = self._clock.now()
+        began = None if since is None else now - max(0.0, self._clock.wall() - since)
+        if self._recovery.outage(why, now=now, since=began, is_ours=is_ours):
             self._begun.set()
             self._tell(why)
 
@@ -208,5 +220,12 @@ class RecoveryDesk:
         else:
             self._guard.on_result = self._heard
         self._log.warning("outlast.recovery_changed", stage=stage.value, reason=why)
-        self._journal.note_now("recovery.changed", stage=stage.value, reason=why)
+        out_since = self._clock.wall() - (self._clock.now() - self._recovery.out_since)
+        self._journal.note_now(
+            "recovery.changed",
+            stage=stage.value,
+            reason=why,
+            out_since=out_since,
+            cool_down_s=self._recovery.cool_down_s,
+        )
         self._events.publish(RecoveryChanged(stage=stage.value, reason=why))

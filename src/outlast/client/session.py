@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,20 +12,25 @@ from typing import Any, Final, Self
 
 from outlast.client.assembly import Rooms, Wiring, furnish
 from outlast.client.bookkeeping import OrderBookkeeper
+from outlast.client.breakers import Breakers
+from outlast.client.dead_mans_switch import DeadMansSwitch, check_timeout
 from outlast.client.events import Event, EventBus
 from outlast.client.exits import CloseReport
 from outlast.client.holdings import Balances, Positions
 from outlast.client.logs import logger
+from outlast.client.market_data import MarketData
+from outlast.client.market_rooms import MarketRooms
 from outlast.client.orders import CancelReport
 from outlast.client.raising import read_error
-from outlast.client.recovery import Held
 from outlast.client.settings import Settings
-from outlast.core.breaker import BreakerState
+from outlast.client.venue_health import VenueHealth
+from outlast.core.gate import Shape
 from outlast.core.order_checks import quantize
 from outlast.errors import (
     AuthenticationFailed,
     ConfigurationError,
     Failure,
+    OutlastError,
     ReadFailed,
 )
 from outlast.model import (
@@ -33,7 +39,6 @@ from outlast.model import (
     Order,
     OrderRequest,
     OrderStatus,
-    Plane,
     TradingState,
     money,
 )
@@ -89,7 +94,7 @@ class ReconcileReport:
         return not self.failures and not self.unknown and not self.doubted
 
 
-class Session:
+class Session(MarketData):
     """Made by `outlast.connect`; use it with `async with`.
 
     `orders`, `balances`, `positions` and `instruments` are what is known, with its age; the
@@ -121,9 +126,10 @@ class Session:
     async def __aenter__(self) -> Self:
         if self._rooms is not None:
             raise ConfigurationError("this session was used before; call connect() again")
-        rooms = furnish(self._wiring, self._events, spawn=self._spawn, hold=self._why_held)
+        rooms = furnish(self._wiring, self._events, spawn=self._spawn)
         self._rooms = rooms
         self.instruments = rooms.instruments
+        self.breakers = Breakers(rooms.guard, self._clock)
         self.orders = Orders(rooms.book)
         self.balances = Balances(rooms.account, self.venue)
         self.positions = Positions(rooms.account, rooms.instruments, self.venue)
@@ -150,6 +156,7 @@ class Session:
             task.cancel()
         if self._rooms is not None:
             self._rooms.book.close()
+            self._rooms.market.books.keep()
         try:
             # When a background task fails it cancels the body, and the group tells why. Any other
             # error of the body is the caller's own and passes as it is.
@@ -184,7 +191,9 @@ class Session:
                     raise
                 await self._clock.sleep(wait_s)
         rooms.admission.set_limits(limits)
-        await rooms.calls.sync_clock()
+        unmeasured = await rooms.calls.sync_clock()
+        if unmeasured is not None:
+            self._log.error("outlast.clock_unread", reason=unmeasured.describe())
         if not self._has_keys:
             return
         for what in rooms.account.readable:
@@ -208,11 +217,17 @@ class Session:
                 rooms.recovery.opened_into(shown)
                 self._log.error("outlast.orders_unread", reason=shown.describe())
         self._spawn(rooms.upkeep.keep_time_for_ever())
+        self._spawn(rooms.health.watch_for_ever())
+        self._spawn(rooms.gate.watch_prices_for_ever(self._read_price))
+        if rooms.health.page is not None:
+            self._spawn(rooms.health.page.poll_for_ever())
         self._spawn(rooms.upkeep.checkpoint_for_ever())
         if self._has_keys:
             self._spawn(rooms.upkeep.poll_for_ever())
             self._spawn(rooms.recovery.return_for_ever(self._reconcile_since, self._probe))
             self._spawn(rooms.upkeep.look_again_for_ever())
+            if rooms.private.stream is not None or rooms.private.trade is not None:
+                self._spawn(rooms.private.run_for_ever())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._tasks is not None
@@ -226,11 +241,15 @@ class Session:
     async def _release(self, rooms: Rooms) -> None:
         """Let what is on the wire end by its own timeouts, then close transport and journal."""
         try:
+            await rooms.market.close()
             await rooms.account.stop()
             await rooms.calls.drain()
+            await rooms.dialler.drain()
         finally:
             if self._wiring.transport is None:
                 await rooms.transport.aclose()
+            if rooms.page_transport is not None:
+                await rooms.page_transport.aclose()
             rooms.journal.close()
             self._is_closed = True
             self._events.close()
@@ -245,9 +264,15 @@ class Session:
             )
         return self._rooms
 
+    @property
+    def _market(self) -> MarketRooms:
+        return self._open.market
+
     # Orders.
 
-    async def submit(self, order: OrderRequest, *, deadline_s: float | None = None) -> Order:
+    async def submit(
+        self, order: OrderRequest, *, deadline_s: float | None = None, slot: str | None = None
+    ) -> Order:
         """Send a new order and return it once its outcome is known.
 
         The intent is in the journal before the first byte leaves. An answer that got lost is
@@ -256,6 +281,10 @@ class Session:
         Args:
             deadline_s: how long to wait for the outcome. Shorter than 12 s can end in
                 `OutcomeUnknown` while the venue is still entitled to answer.
+            slot: a name of your own for what this order is, such as `"BTC/USDT bid 1"`. While one
+                of the same slot still waits for its turn, or for its next try, the newer one takes
+                its place: the older is not sent, and its caller gets `NotSent`, or the refusal that
+                it would have been tried again after. What has left is left alone.
 
         Raises:
             NotSent: nothing left this process: an invalid order, a halted symbol, a ban, no room
@@ -264,7 +293,7 @@ class Session:
             OutcomeUnknown: it may be live. `settle` waits for the truth; do not submit it again.
         """
         self._need_keys("submit")
-        return await self._open.desk.submit(order, deadline_s=deadline_s)
+        return await self._open.desk.submit(order, deadline_s=deadline_s, slot=slot)
 
     async def settle(self, client_order_id: str, *, timeout_s: float | None = None) -> Order:
         """Wait until an unknown order is known, and return it.
@@ -366,6 +395,37 @@ class Session:
             doubted = ", ".join(self._open.account.doubts()) or "nothing"
             raise ValueError(f"{name!r} is not doubted at {self.venue}; doubted is: {doubted}")
 
+    def dead_mans_switch(self, timeout_s: float = 60) -> DeadMansSwitch:
+        """Have the venue cancel open orders by itself when it has not heard of us for `timeout_s`.
+
+        ```
+        async with venue.dead_mans_switch(timeout_s=60):
+            await trade(venue)
+        ```
+        At Kraken it cancels all orders of the account, those of other programs too, and runs on
+        through a maintenance; at Binance USD-M it cancels the plain orders of each symbol that has
+        orders of ours. It leaves positions alone.
+
+        Raises:
+            ConfigurationError: the venue has none (Binance spot).
+            ValueError: the timeout is not whole seconds from 10 to 3,600.
+        """
+        self._need_keys("dead_mans_switch")
+        rooms = self._open
+        return DeadMansSwitch(
+            self._codec,
+            rooms.calls,
+            rooms.book,
+            rooms.instruments,
+            clock=self._clock,
+            journal=rooms.journal,
+            events=self._events,
+            rng=random.Random(self._settings.seed),  # noqa: S311 - jitter
+            timeout_s=check_timeout(self._codec, timeout_s),
+            valid_for_s=self._settings.valid_for_s,
+            after_gap=self.reconcile,
+        )
+
     # What may be done.
 
     def instrument(self, symbol: str) -> Instrument:
@@ -385,6 +445,7 @@ class Session:
         if isinstance(price, Failure):
             what = f"the mark price of {instrument.symbol}"
             raise read_error(price, venue=self.venue, clock=self._clock, what=what)
+        rooms.gate.note_price(instrument.symbol, price)
         return price
 
     async def quantize(self, order: OrderRequest) -> OrderRequest:
@@ -392,11 +453,46 @@ class Session:
         return quantize(order, self.instrument(order.symbol))
 
     def trading_state(self, symbol: str) -> TradingState:
-        """What may be done on `symbol`: HALTED in a ban, REDUCING while new risk is held."""
-        if self._open.guard.banned_until() is not None:
-            return TradingState.HALTED
-        held = self._why_held(self.instrument(symbol).symbol)
-        return TradingState.ACTIVE if held is None else TradingState.REDUCING
+        """What may be done on `symbol`: ACTIVE, or why not: REDUCING, CANCEL_ONLY, HALTED.
+
+        HALTED in a ban, in a maintenance, and while somebody has halted it; exits and cancels are
+        sent all the same where the venue takes any request. `restrictions` has the shapes.
+        """
+        return self._open.gate.state(self.instrument(symbol).symbol)
+
+    def restrictions(self, symbol: str) -> tuple[Shape, ...]:
+        """The shapes of order that the venue takes on `symbol` now; empty when it takes all."""
+        return self._open.gate.shapes(self.instrument(symbol).symbol)
+
+    @property
+    def health(self) -> VenueHealth:
+        """How the venue fares, plane by plane, with the evidence; made now, and a value."""
+        return self._open.health.snapshot()
+
+    @property
+    def is_trusted(self) -> bool:
+        """True while nothing speaks against the venue: its prices may serve as a reference."""
+        return self._open.health.is_well
+
+    def note_reference(self, symbol: str, source: str, price: Decimal) -> None:
+        """Tell what `symbol` costs elsewhere now: an index, another venue.
+
+        For 30 s the venue's own price is held against it (`Settings.gate.prices`); while they
+        differ too much, new risk on the symbol is held.
+        """
+        self._open.gate.note_reference(self.instrument(symbol).symbol, source, price)
+
+    def halt(self, reason: str) -> None:
+        """Hold all new risk from now on, until `resume`: the kill switch.
+
+        Exits, reduce-only orders and cancels pass. It is written down, so that a restart on the
+        same journal finds it. `outlast halt` does the same from outside, by a file.
+        """
+        self._open.gate.halt(reason)
+
+    def resume(self) -> None:
+        """End what `halt` began. A halt file stays in force until somebody removes it."""
+        self._open.gate.resume()
 
     async def wait_until(self, state: TradingState, symbol: str) -> None:
         """Return when `trading_state(symbol)` is `state`."""
@@ -450,8 +546,14 @@ class Session:
             await rooms.upkeep.look_again()
         return not (self.orders.unknown() or rooms.account.doubts())
 
+    async def _read_price(self, symbol: str) -> None:
+        try:
+            await self.mark_price(symbol)
+        except OutlastError:
+            return  # the doubt stands, and is looked into again
+
     async def _probe(self) -> None:
-        await self._open.calls.probe(self._codec.probe())
+        await self._open.health.probe()
 
     async def _open_orders_are_known(self, *, conditional: bool) -> bool:
         """Ask for all open orders of one kind, and after those that are held for open and gone."""
@@ -466,26 +568,6 @@ class Session:
                 if await rooms.desk.look_for(order, instrument) is not None:
                     return False
         return True
-
-    def _why_held(self, symbol: str) -> Held | None:
-        rooms = self._open
-        unknown = [
-            order.client_order_id
-            for order in rooms.book.ledger.unknown(symbol)
-            if order.status is OrderStatus.UNKNOWN
-        ]
-        if unknown:
-            return Held(f"order {unknown[0]} may be live and is being settled")
-        now, breaker = self._clock.now(), rooms.guard.breakers[Plane.TRADING]
-        if breaker.state in (BreakerState.OPEN, BreakerState.PROBING):
-            retry_at = breaker.retry_at(now)
-            return Held("trading is being left alone after repeated failures", retry_at)
-        doubt = rooms.account.doubted()
-        if doubt is not None:
-            return Held(f"what the venue says of the account is not believed ({doubt})")
-        if rooms.guard.banned_until() is not None:
-            return None  # the ban itself says so, and until when
-        return rooms.recovery.held()
 
     def _need_keys(self, doing: str) -> None:
         if not self._has_keys:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Callable
 from typing import Final
 
 from outlast.client.account import Account
@@ -70,11 +71,24 @@ class Upkeep:
         self._settings = settings
         self._rng = rng
         self._spared: dict[Plane, int] = {}
+        self.stream_is_live: Callable[[], bool] = lambda: False
+        """While a stream tells of the account it is only checked now and then."""
+        self.poll_wanted = asyncio.Event()
+        """Set when a stream has ended: nothing but the polls tells of the account then."""
 
     async def poll_for_ever(self) -> None:
         while True:
-            await self._pause(self._settings.account_poll_s)
+            await self._until_next_poll()
             await self.poll_account()
+
+    async def _until_next_poll(self) -> None:
+        settings = self._settings
+        is_live = self.stream_is_live()
+        pause_s = settings.account_crosscheck_s if is_live else settings.account_poll_s
+        self.poll_wanted.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s * self._jitter()):
+                await self.poll_wanted.wait()
 
     async def look_again_for_ever(self) -> None:
         """Ask again soon while something of the account is doubted or unsure, ever less often."""
@@ -126,11 +140,11 @@ class Upkeep:
             await self._account.refresh(what, age_max_s=young_s) for what in self._account.readable
         ]
         symbols = {order.symbol for order in self._orders.ledger.open()}
-        failures += [await self._poll_orders(symbol) for symbol in sorted(symbols)]
+        failures += [await self.poll_orders(symbol) for symbol in sorted(symbols)]
         failures += [await self._read_fills(symbol) for symbol in sorted(self._short_of_fills())]
         return next((failure for failure in failures if failure is not None), None)
 
-    async def _poll_orders(self, symbol: str) -> Failure | None:
+    async def poll_orders(self, symbol: str) -> Failure | None:
         """The open orders of one symbol; one that is gone from the list is asked for by its id."""
         held = self._orders.ledger.open(symbol)
         kinds = {o.order_type.is_conditional and self._codec.CONDITIONAL_APART for o in held}
@@ -207,13 +221,14 @@ class Upkeep:
     def _is_spared(self, plane: Plane) -> bool:
         """Behind a door that does not open nobody answers either: its probes speak for all planes.
 
-        Not for ever: a front door may be down by itself, so now and then each plane asks.
+        Not for ever: a front door may be down by itself, so now and then each plane asks. Nor does
+        anybody trade in a maintenance, of which the venue itself tells the end.
         """
         is_behind = (
             plane is not _FRONT_DOOR
             and self._guard.is_left_alone(plane)  # one in mere doubt is judged by its own answers
             and self._guard.is_left_alone(_FRONT_DOOR)
-        )
+        ) or self._guard.is_shut_by_venue()
         spared = self._spared.get(plane, 0)
         self._spared[plane] = spared + 1 if is_behind and spared < _SPARED_MAX else 0
         return self._spared[plane] > 0

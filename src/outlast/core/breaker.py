@@ -9,9 +9,9 @@
 
 A breaker that counts failures turns a partial failure into a total one: at 60 % random failures
 five in a row come every few seconds. This one asks which of two worlds explains the results better,
-"down" (95 % of calls fail) or "partial" (50 % do), and opens only when "down" is a hundred thousand
-times likelier (a CUSUM test: Page, "Continuous Inspection Schemes", Biometrika 1954). In a partial
-failure retries help, so the calls go on.
+"down" (99.5 % of calls fail) or "partial" (half do), and opens only when "down" is over a hundred
+thousand times likelier (a CUSUM test: Page, "Continuous Inspection Schemes", Biometrika 1954). In a
+partial failure retries help, so the calls go on.
 """
 
 from __future__ import annotations
@@ -88,14 +88,16 @@ class Permit:
 class BreakerSettings:
     """The numbers of one breaker; `READS` and `ORDERS` are the usual ones."""
 
-    failure_weight: float = 0.642
-    """ln(0.95 / 0.5): what one failure adds to the case for "down"."""
-    success_weight: float = 2.303
-    """ln(0.5 / 0.05): what one success takes from it; the sum never goes below 0."""
-    open_at: float = 11.5
-    """ln(100,000), or 18 failures in a row. Where 60 % of all calls fail, a plane gives a false
-    alarm once in some thousand of them; at ln(1000) it was once in a few hundred, and each holds
-    new risk for minutes. The probes of `probe_anyway_at` keep the detection fast."""
+    failure_weight: float = 0.688
+    """ln(0.995 / 0.5): what one failure adds to the case for "down"."""
+    success_weight: float = 4.605
+    """ln(0.5 / 0.005): what one success takes from it; the sum never goes below 0. A venue that is
+    down lets next to nothing through: with one success in twenty for "down", as textbooks have it,
+    every third plane of a venue that fails 70 % of its calls gave a false alarm in two minutes."""
+    open_at: float = 12.0
+    """ln(160,000), or 18 failures in a row. Where 60 % of all calls fail, a plane gives a false
+    alarm once in some ten thousand of them, and each holds new risk for minutes. The probes of
+    `probe_anyway_at` keep the detection fast."""
     canary_reopen_at: float = 1.2
     """2 failures in a row: a venue just back from the dead has little credit."""
     ramp_reopen_at: float = 3.2
@@ -122,12 +124,13 @@ class BreakerSettings:
     theirs, and a slow bot is probed for, when in doubt and after an outage. False for orders: a
     venue that sheds orders goes on answering reads."""
     probe_every_s: float = 0.5
-    """Between two such probes outside OPEN."""
+    """Between two such probes outside OPEN; half of it while the case is nearly made."""
     probe_silence_s: float = 1.0
     """A closed breaker in doubt asks for a probe only after so long without a call: those of a busy
     bot tell as much, and in a partial failure probes would be load on top."""
-    probe_anyway_at: float = 6.1
-    """With so much evidence, 10 failures in a row, it asks at once: to be sure either way."""
+    probe_anyway_at: float = 6.0
+    """With so much evidence, 9 failures in a row, it asks at once and twice as often: to be sure
+    either way."""
     suspicious_after: int = 3
     """So many failures in a row make a closed breaker ask for probes."""
 
@@ -182,7 +185,7 @@ _POSITIVE: Final = (
     "permit_expiry_s",
 )
 
-READS: Final = BreakerSettings(canary_reopen_at=3.2, ramp_reopen_at=11.5)
+READS: Final = BreakerSettings(canary_reopen_at=3.2, ramp_reopen_at=12.0)
 """For MARKET_DATA and STATUS, and for ACCOUNT where its probe is a signed read: an open front door
 does not speak for what is behind it. A read that fails costs little, so the way back is easy: else
 one false alarm in a partial failure would last."""
@@ -229,6 +232,7 @@ class Breaker:
         "_step_since",
         "_tickets",
         "_untracked_permit",
+        "standing",
     )
 
     def __init__(self, settings: BreakerSettings, rng: random.Random) -> None:
@@ -253,6 +257,9 @@ class Breaker:
         self._probe_sent_at: float | None = None
         self._probe_again_at = 0.0
         self._era = -1
+        self.standing: tuple[Permit, Permit] | None = None
+        """What `admit` would say to everybody, without counting anything: the permit of an ordinary
+        call and that of SAFETY. None while each has to be asked for."""
         self._enter_era()
 
     # What it says of itself.
@@ -331,6 +338,10 @@ class Breaker:
 
     def record(self, permit: Permit, result: Result, now: float) -> None:
         """Take in what became of the attempt. Every permit comes back here, cancelled or not."""
+        is_plain = permit is self._untracked_permit and result is Result.OK
+        if is_plain and not self._evidence and self._state is BreakerState.CLOSED:
+            self._failures, self._last_record = 0, now
+            return  # nothing to weigh, as nearly always
         if permit.ticket:
             self._in_flight.pop(permit.ticket, None)
         if permit.safety or permit.era != self._era or result is Result.NEUTRAL:
@@ -382,8 +393,9 @@ class Breaker:
             return None
         if self._state is BreakerState.CLOSED and self._failures < self._settings.suspicious_after:
             return None
-        is_near = self._evidence >= self._settings.probe_anyway_at
-        if self._state is BreakerState.CLOSED and self._last_record is not None and not is_near:
+        is_in_doubt = self._last_record is not None and not self._is_nearly_sure
+        if self._state is BreakerState.CLOSED and is_in_doubt:
+            assert self._last_record is not None
             return max(self._probe_again_at, self._last_record + self._settings.probe_silence_s)
         return self._probe_again_at
 
@@ -410,6 +422,8 @@ class Breaker:
             return
         self._probe_sent_at = None
         self._probe_again_at = now + self._settings.probe_every_s
+        if self._state is BreakerState.CLOSED and self._is_nearly_sure:
+            self._probe_again_at = now + self._settings.probe_every_s / 2
         if ok is None:
             self._probe_again_at = now + self._settings.probe_timeout_s
             if self._state is BreakerState.PROBING:
@@ -428,14 +442,17 @@ class Breaker:
     def force_open(self) -> None:
         """Let nothing pass but SAFETY, and send no probes, until `auto` or `force_closed`."""
         self._force = BreakerState.OPEN
+        self._see_who_stands()
 
     def force_closed(self) -> None:
         """Let everything pass. The evidence is still taken in: see `measured_state`."""
         self._force = BreakerState.CLOSED
+        self._see_who_stands()
 
     def auto(self) -> None:
         """Let the evidence decide again, from where it has come to meanwhile."""
         self._force = None
+        self._see_who_stands()
 
     # Inside.
 
@@ -456,6 +473,10 @@ class Breaker:
         self._evidence += self._settings.failure_weight
         if self._evidence >= self._limit():
             self._open(now)
+
+    @property
+    def _is_nearly_sure(self) -> bool:
+        return self._evidence >= self._settings.probe_anyway_at
 
     def _forget_if_old(self, now: float) -> None:
         if (
@@ -520,9 +541,15 @@ class Breaker:
         # In a healthy venue every call gets the same two permits: nothing is made per call.
         self._untracked_permit = Permit(self._era)
         self._safety_permit = Permit(self._era, safety=True)
+        self._see_who_stands()
 
     def _change(self, state: BreakerState, now: float) -> None:
         self._state, self._since = state, now
+        self._see_who_stands()
+
+    def _see_who_stands(self) -> None:
+        is_closed = self.state is BreakerState.CLOSED
+        self.standing = (self._untracked_permit, self._safety_permit) if is_closed else None
 
     def _expire(self, now: float) -> None:
         """Free the places of permits that have not reported in time: a lost one blocks nobody."""

@@ -7,7 +7,14 @@ from typing import Final
 
 from outlast.errors import ConfigurationError
 
-__all__ = ["RETRIES", "SAFETY_RETRIES", "BudgetSettings", "RetryBudget"]
+__all__ = [
+    "LATE_AFTER",
+    "LATE_TOKENS",
+    "RETRIES",
+    "SAFETY_RETRIES",
+    "BudgetSettings",
+    "RetryBudget",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +32,22 @@ earns a fraction, a retry costs one; 0.2 is Finagle's and Envoy's 20 %), but siz
 calls a second: 20 tokens bridge a burst of a few seconds, and because a slow bot in a *partial*
 failure has too few successes to live on, time earns as well."""
 
-SAFETY_RETRIES: Final = BudgetSettings(tokens_max=20.0, per_success=0.0, per_second=0.4)
+SAFETY_RETRIES: Final = BudgetSettings(tokens_max=20.0, per_success=0.0, per_second=0.35)
 """Of cancels and exits alone, so that failing reads cannot spend what a cancel needs. Time is its
-only income: in a total outage there are no successes, and that is when it is needed."""
+only income: in a total outage there are no successes, and that is when it is needed. One retry in
+three seconds, all of them together: what a total outage costs the venue, and finds out soon."""
+
+LATE_AFTER: Final = 3
+"""From so many failed attempts on a retry of anything but a cancel or an exit is a late one: what
+has failed three times is worth less than what others ask for the first or second time."""
+LATE_TOKENS: Final = 2.2
+"""What a late retry costs. It is never paid by limits left unused. Measured where 60 % of all
+requests fail (docs/resilience.md): more, and fewer than 85 % of the calls succeed; less, and they
+take more than 2.2 requests each."""
 
 
 class RetryBudget:
-    """A token bucket for retries. First attempts never ask it; a retry costs one token.
+    """A token bucket for retries. First attempts never ask it; a retry costs one token or two.
 
     It starts full, earns `per_success` for each call that succeeded and `per_second` with time,
     and never holds more than `tokens_max`. So the retries in any stretch of T seconds with S
@@ -64,21 +80,23 @@ class RetryBudget:
             per_second=settings.per_second,
         )
 
-    def try_spend(self, now: float) -> bool:
-        """Take one token for one retry, or return False and take nothing."""
+    def try_spend(self, now: float, *, tokens: float = 1.0) -> bool:
+        """Take the tokens for one retry, or return False and take nothing."""
         self._refill(now)
-        if self._tokens < 1.0:
+        if self._tokens < tokens:
             return False
-        self._tokens -= 1.0
+        self._tokens -= tokens
         return True
 
-    def give_back(self, now: float) -> None:
+    def give_back(self, now: float, *, tokens: float = 1.0) -> None:
         """The retry that `try_spend` paid for was not made after all: nothing left this process."""
         self._refill(now)
-        self._tokens = min(self._tokens_max, self._tokens + 1.0)
+        self._tokens = min(self._tokens_max, self._tokens + tokens)
 
     def earn(self, now: float) -> None:
         """Book one success. Business refusals are none: they say nothing about retries."""
+        if self._tokens >= self._tokens_max:
+            return  # full, as nearly always; time cannot fill it any more either
         self._refill(now)
         self._tokens = min(self._tokens_max, self._tokens + self._per_success)
 
@@ -87,17 +105,17 @@ class RetryBudget:
         self._refill(now)
         return self._tokens
 
-    def next_token_at(self, now: float) -> float | None:
-        """When the next retry can be paid if nothing is spent or earned until then.
+    def next_token_at(self, now: float, *, tokens: float = 1.0) -> float | None:
+        """When so many tokens can be paid if nothing is spent or earned until then.
 
         `now` when it can be paid at once; None when time alone earns nothing.
         """
         self._refill(now)
-        if self._tokens >= 1.0:
+        if self._tokens >= tokens:
             return now
         if self._per_second == 0.0:
             return None
-        return now + (1.0 - self._tokens) / self._per_second
+        return now + (tokens - self._tokens) / self._per_second
 
     def _refill(self, now: float) -> None:
         if self._as_of is None:

@@ -8,6 +8,8 @@ __all__ = ["UsualLatency"]
 
 _QUANTILE: Final = 0.95
 _STEP: Final = 0.05
+_UP: Final = 1 + _STEP * _QUANTILE
+_DOWN: Final = 1 - _STEP * (1 - _QUANTILE)
 _CALLS_MIN: Final = 20
 """Before so many calls nothing is usual yet."""
 _SLOW_X: Final = 5.0
@@ -38,9 +40,6 @@ class UsualLatency:
         if self._calls <= _CALLS_MIN:
             self._p95_s = max(self._p95_s, took_s)
             return False
-        slow = took_s > _SLOW_S_MIN and took_s > _SLOW_X * self._p95_s
-        if took_s > self._p95_s:
-            self._p95_s *= 1 + _STEP * _QUANTILE
-        else:
-            self._p95_s *= 1 - _STEP * (1 - _QUANTILE)
-        return slow
+        usual_s = self._p95_s
+        self._p95_s = usual_s * (_UP if took_s > usual_s else _DOWN)
+        return took_s > _SLOW_S_MIN and took_s > _SLOW_X * usual_s

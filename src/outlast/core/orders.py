@@ -9,10 +9,11 @@ change is marked as a contradiction so that it is never silent.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import Enum
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
 from outlast.model import (
     Execution,
@@ -147,6 +148,11 @@ class OrderLedger:
         live = (_S.ACCEPTED, _S.PARTIALLY_FILLED)
         return [o for o in self._live.values() if o.status in live and symbol in (None, o.symbol)]
 
+    @property
+    def has_unknown(self) -> bool:
+        """True while any order is of unknown outcome; those under way do not count."""
+        return any(order.status is _S.UNKNOWN for order in self._doubtful.values())
+
     def unknown(self, symbol: str | None = None) -> list[Order]:
         """Orders that may be live without our knowing; those under way count too."""
         return [o for o in self._doubtful.values() if symbol in (None, o.symbol)]
@@ -212,14 +218,14 @@ class OrderLedger:
             pending = Pending.SUBMIT
         elif pending is Pending.SUBMIT:
             pending = Pending.NOTHING
-        after = replace(before, status=status, pending=pending, as_of=at, reason=reason)
+        after = _changed(before, status=status, pending=pending, as_of=at, reason=reason)
         return Change(before, self._keep(after))
 
     def ask_cancel(self, client_order_id: str, asked: bool) -> None:
         """Note that a cancel is under way, or that it has been answered."""
         order = self._orders[client_order_id]
         pending = Pending.CANCEL if asked else Pending.NOTHING
-        self._put(replace(order, pending=pending))
+        self._put(_changed(order, pending=pending))
 
     def report(self, report: OrderReport, *, at: float) -> Change:
         """Fold in what the venue says about one order; an unknown id is adopted as external.
@@ -241,8 +247,9 @@ class OrderLedger:
         )
         filled = max(before.filled_qty, report.filled_qty)
         news = filled > before.filled_qty
-        after = replace(
+        after = _changed(
             before,
+            qty=_qty_left_standing(before, report, filled),
             status=before.status if status is None else status,
             pending=Pending.NOTHING if before.pending is Pending.SUBMIT else before.pending,
             venue_order_id=before.venue_order_id or report.venue_order_id or None,
@@ -276,7 +283,7 @@ class OrderLedger:
         event = _E.FILLED if filled >= order.qty else _E.PARTIALLY_FILLED
         status = TRANSITIONS.get((order.status, event))
         contradicts = status is not None and order.status in _CONTRADICTED
-        after = replace(
+        after = _changed(
             order,
             status=order.status if status is None else status,
             pending=Pending.NOTHING if order.pending is Pending.SUBMIT else order.pending,
@@ -337,15 +344,41 @@ class OrderLedger:
     def _keep(self, order: Order) -> Order:
         """Store `order`, with the status that its fills prove and nothing pending after its end."""
         if order.filled_qty > 0 and order.status is _S.ACCEPTED:
-            order = replace(order, status=_S.PARTIALLY_FILLED)
+            order = _changed(order, status=_S.PARTIALLY_FILLED)
         elif order.filled_qty > 0 and order.status in _CONTRADICTED:
-            order = replace(order, status=_S.CANCELED)  # it was in the book; what was left is gone
+            order = _changed(order, status=_S.CANCELED)  # it was in the book; what was left is gone
         if order.status.is_final:
-            order = replace(order, pending=Pending.NOTHING)
+            order = _changed(order, pending=Pending.NOTHING)
         self._put(order)
         if order.venue_order_id is not None:
             self._by_venue_id[order.venue_order_id] = order.client_order_id
         return order
+
+
+def _qty_left_standing(order: Order, report: OrderReport, filled: Decimal) -> Decimal:
+    """The order's quantity: a reduce-only one may be cut by the venue to what there is to reduce.
+
+    Never below what is filled, and never up again. Source: nautilus_trader issue 3983 (Binance
+    lowers `origQty` of reduce-only orders, at once or while they rest).
+    """
+    if not order.reduce_only or not 0 < report.qty < order.qty:
+        return order.qty
+    return max(report.qty, filled)
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Order))
+_values: Final = attrgetter(*_FIELDS)
+_PUT: Final = tuple(getattr(Order, name).__set__ for name in _FIELDS)
+
+
+def _changed(order: Order, **changes: Any) -> Order:
+    """As `dataclasses.replace`, in a third of its time: it is what an order's way is made of."""
+    changed = object.__new__(Order)
+    for put, value in zip(_PUT, _values(order), strict=True):
+        put(changed, value)
+    for name, value in changes.items():
+        object.__setattr__(changed, name, value)
+    return changed
 
 
 def _is_other(order: Order, venue_order_id: str) -> bool:

@@ -43,16 +43,21 @@ class ZeroGuardSettings:
     balance_tolerance: Decimal = Decimal("0.02")
     """How much of a balance may be missing from the flows that explain its zero (fees)."""
     near_s: float = 5.0
-    """A flow this near to a report that the venue did not date itself may have been in it or not.
-    Caches lag and clocks differ by less."""
+    """A flow so long before a report that the venue did not date itself may be missing from it.
+    Caches lag by less."""
+    clock_s: float = 1.0
+    """A flow dated so long after the answer may be in it all the same. Clocks differ by less."""
 
     def __post_init__(self) -> None:
         if self.reports_min < 1:
             raise ConfigurationError(f"reports_min is {self.reports_min}; it must be at least 1")
         if not 0 <= self.over_s < inf:
             raise ConfigurationError(f"over_s is {self.over_s}; it must be finite, not negative")
-        if not 0 <= self.near_s < inf:
-            raise ConfigurationError(f"near_s is {self.near_s}; it must be finite, not negative")
+        for name in ("near_s", "clock_s"):
+            if not 0 <= getattr(self, name) < inf:
+                raise ConfigurationError(
+                    f"{name} is {getattr(self, name)}; it must be finite, not negative"
+                )
         if not 0 <= self.balance_tolerance < 1:
             raise ConfigurationError(
                 f"balance_tolerance is {self.balance_tolerance}; it is a share, 0 to below 1"
@@ -102,6 +107,9 @@ class _Entry:
     is_dated: bool
     """The venue gave that time itself: what happened up to it is in the value, what came later is
     not. Otherwise it is only about when the report was asked for."""
+    until: float = -inf
+    """When the answer with it had come: what is dated later (and not by a clock's error) is not in
+    it. For one that is not dated."""
     flows: list[tuple[float, Decimal]] = field(default_factory=list)
     """(at, qty) since the trusted report, by time, and not yet seen in one."""
     unbooked: Decimal = _ZERO
@@ -109,6 +117,10 @@ class _Entry:
     unbooked_at: float = -inf
     """... if they are dated before this."""
     doubt: _Doubt | None = None
+    anchor: tuple[float, Decimal] | None = None
+    """(at, qty) of the last value that the venue dated itself, while an undated zero that flows led
+    to is trusted. Which of the flows near to a zero are in it nobody can tell; from here on all of
+    them count."""
 
 
 class ZeroGuard:
@@ -130,12 +142,22 @@ class ZeroGuard:
         self._entries: dict[str, _Entry] = {}
         self._doubted: set[str] = set()
 
-    def trust(self, name: str, qty: Decimal, *, at: float = -inf, is_dated: bool = False) -> None:
+    def trust(
+        self,
+        name: str,
+        qty: Decimal,
+        *,
+        at: float = -inf,
+        is_dated: bool = False,
+        until: float | None = None,
+    ) -> None:
         """Take `qty` as true without asking: the last trusted value from the journal.
 
-        `at`: the venue's time of it; `is_dated`: the venue gave that time itself.
+        `at`: the venue's time of it; `is_dated`: the venue gave that time itself. `until`: when the
+        answer with it had come, where that is known.
         """
-        self._entries[name] = _Entry(qty, at, is_dated)
+        until = at + self._settings.near_s if until is None else until
+        self._entries[name] = _Entry(qty, at, is_dated, until)
         self._doubted.discard(name)
 
     def trusted(self, name: str) -> Decimal | None:
@@ -147,6 +169,13 @@ class ZeroGuard:
         """The venue's time of the last value that was believed; None before the first."""
         entry = self._entries.get(name)
         return None if entry is None else entry.at
+
+    def listed_from(self, name: str) -> float | None:
+        """The venue's time from which `explain` needs all flows; None before the first value."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return None
+        return entry.at if entry.anchor is None else entry.anchor[0]
 
     def is_dated(self, name: str) -> bool:
         """True when the venue itself gave the time of the value that is trusted."""
@@ -186,6 +215,8 @@ class ZeroGuard:
             qty -= known
         if entry.is_dated and at <= entry.at:
             return
+        if entry.anchor is not None and at <= entry.anchor[0]:
+            return
         if qty:
             insort(entry.flows, (at, qty), key=_at)
         if len(entry.flows) > _FLOWS_MAX:
@@ -200,8 +231,9 @@ class ZeroGuard:
         now: float,
         complete: bool = True,
         dated_at: Mapping[str, float] = _UNDATED,
+        until: float | None = None,
     ) -> Mapping[str, Verdict]:
-        """Judge one report, name by name.
+        """Judge one report, name by name: asked for at `as_of`, answered at `until`.
 
         A `complete` one lists everything there is: a name that it leaves out is reported as zero.
         `dated_at` has the venue's own word of when each value came to be so, where it gives that.
@@ -211,7 +243,12 @@ class ZeroGuard:
             names.update(dict.fromkeys(self._entries))
         return {
             name: self._assess(
-                name, report.get(name, _ZERO), as_of=as_of, dated_at=dated_at.get(name), now=now
+                name,
+                report.get(name, _ZERO),
+                as_of=as_of,
+                dated_at=dated_at.get(name),
+                now=now,
+                until=as_of if until is None else until,
             )
             for name in names
         }
@@ -219,10 +256,11 @@ class ZeroGuard:
     def explain(self, name: str, flows: Sequence[tuple[float, Decimal]]) -> Verdict:
         """Judge the latest report of `name` again, by all flows that the venue lists: (at, qty).
 
-        The list must be complete from `near_s` before the trusted value on. The report is believed
-        when the trusted value and a run of these flows give it: a run that begins with the first
-        that the trusted value did not have (of those near to it, it may have had some), and ends
-        anywhere, since a report may lag behind the list. What comes after the run is kept as known.
+        The list must be complete from `near_s` before `listed_from` on. The report is believed
+        when the value of that time and a run of these flows give it: a run that begins with the
+        first that this value did not have (of those near to it, it may have had some, where the
+        venue did not date it), and ends anywhere, since a report may lag behind the list. What
+        comes after the run is kept as known.
         """
         entry = self._entries.get(name)
         if entry is None:
@@ -232,13 +270,13 @@ class ZeroGuard:
         target = entry.trusted if doubt is None else doubt.qty
         run = self._run(entry, listed, target, None if doubt is None else doubt.dated_at)
         if run is None:
-            return BELIEVED if doubt is None else self._reason(entry)
+            return self._unexplained(entry) if doubt is None else self._reason(entry)
         at, is_dated = entry.at, entry.is_dated
         if doubt is not None:
             is_dated = doubt.dated_at is not None
             at = max(at, listed[run - 1][0] if run else at)
             at = at if doubt.dated_at is None else doubt.dated_at
-        self._believe(name, entry, target, at=at, is_dated=is_dated)
+        self._believe(name, entry, target, at=at, is_dated=is_dated, explained=True)
         entry.flows = listed[run:]
         return BELIEVED
 
@@ -264,13 +302,20 @@ class ZeroGuard:
         return True
 
     def _assess(
-        self, name: str, qty: Decimal, *, as_of: float, dated_at: float | None, now: float
+        self,
+        name: str,
+        qty: Decimal,
+        *,
+        as_of: float,
+        dated_at: float | None,
+        now: float,
+        until: float,
     ) -> Verdict:
         entry = self._entries.get(name)
         is_dated = dated_at is not None
         at = as_of if dated_at is None else dated_at
         if entry is None:
-            self._entries[name] = _Entry(qty, at, is_dated)
+            self._entries[name] = _Entry(qty, at, is_dated, until)
             return BELIEVED
         is_old = is_dated and entry.is_dated and at < entry.at
         seen = None if is_old else self._flows_seen(entry, qty)
@@ -290,7 +335,9 @@ class ZeroGuard:
         elif later:
             # A report that lags behind the flows is of before the first of them.
             at = min(at, max(entry.at, later[0][0] - self._settings.near_s))
-        self._believe(name, entry, qty, at=at, is_dated=is_dated)
+        if at != entry.at:
+            entry.until = until if at == as_of else at
+        self._believe(name, entry, qty, at=at, is_dated=is_dated, explained=seen is not None)
         entry.flows = later
         return BELIEVED
 
@@ -321,8 +368,20 @@ class ZeroGuard:
         return BELIEVED
 
     def _believe(
-        self, name: str, entry: _Entry, qty: Decimal, *, at: float, is_dated: bool
+        self,
+        name: str,
+        entry: _Entry,
+        qty: Decimal,
+        *,
+        at: float,
+        is_dated: bool,
+        explained: bool = False,
     ) -> None:
+        """`explained`: flows that are known led to it, or there were none and nothing changed."""
+        if is_dated or not explained or self._guarded is not Guarded.POSITIONS:
+            entry.anchor = None
+        elif entry.is_dated:
+            entry.anchor = (entry.at, entry.trusted)
         entry.trusted, entry.at, entry.is_dated = qty, at, is_dated
         entry.flows, entry.doubt = [], None
         self._doubted.discard(name)
@@ -356,19 +415,31 @@ class ZeroGuard:
         The one that takes in the most of the list; None when there is none.
         """
         slack = self._slack(entry)
-        near_s = 0.0 if entry.is_dated else self._settings.near_s
+        first, last_at, from_ = entry.at, entry.at, entry.trusted
+        if entry.anchor is not None:
+            first, from_ = entry.anchor
+            last_at = first
+        elif not entry.is_dated:
+            first -= self._settings.near_s
+            last_at = max(last_at, entry.until) + self._settings.clock_s
         starts = range(
-            bisect_right(listed, entry.at - near_s, key=_at),
-            bisect_right(listed, entry.at + near_s, key=_at) + 1,
+            bisect_right(listed, first, key=_at), bisect_right(listed, last_at, key=_at) + 1
         )
         last = None if dated_at is None else bisect_right(listed, dated_at, key=_at)
         best = None
         for start in starts:
-            reached = accumulate((flow for _, flow in listed[start:]), initial=entry.trusted)
+            reached = accumulate((flow for _, flow in listed[start:]), initial=from_)
             for end, sum_ in enumerate(reached, start=start):
                 if abs(sum_ - target) <= slack and last in (None, end):
                     best = end if best is None else max(best, end)
         return best
+
+    def _unexplained(self, entry: _Entry) -> Doubted:
+        return Doubted(
+            f"the {self._guarded.value} list says {entry.trusted}, which the venue's list of fills "
+            "does not lead to",
+            entry.at,
+        )
 
     def _reason(self, entry: _Entry) -> Doubted:
         doubt = entry.doubt

@@ -46,7 +46,15 @@ class RecoverySettings:
     """How a session comes back. Every default can stand."""
 
     cool_down_s: float = 60.0
-    """How long the venue must stay well, after all is reconciled, before new risk is taken."""
+    """How long the venue must stay well, after all is reconciled, before new risk is taken; at
+    least. 0 leaves the cool-down out."""
+    cool_down_share: float = 1.0
+    """Of the outage's length, where that is more: what was down for 20 minutes has to be well for
+    20. Where a venue is good and bad in turns of five minutes (Cloudflare, 18 November 2025) no
+    good turn is long enough to be trusted. A relapse counts from the beginning of the first."""
+    cool_down_s_max: float = 1800.0
+    """Of that share. After 49 hours of maintenance the books were wrong for 20 minutes and trading
+    was stopped again (Kraken, January 2018)."""
     steps: tuple[float, ...] = (0.10, 0.25, 0.50)
     """Shares of the usual rate of entries, in turn; all of it after the last."""
     step_s: float = 60.0
@@ -56,7 +64,7 @@ class RecoverySettings:
     """The usual rate where less was measured: a bot that has just started has no history."""
 
     def __post_init__(self) -> None:
-        for name in ("cool_down_s", "step_s"):
+        for name in ("cool_down_s", "cool_down_share", "cool_down_s_max", "step_s"):
             value = getattr(self, name)
             if not 0 <= value < inf:
                 raise ConfigurationError(f"{name} is {value}; it must be finite and not below 0")
@@ -83,6 +91,12 @@ class Recovery:
         self._ended = False
         """The outage itself is over: a reconciliation that began since may open the way."""
         self._ended_at = 0.0
+        self._out_since = 0.0
+        """When the outage began, with all its relapses."""
+        self._is_ours = False
+        """Nothing of it is the venue's doing."""
+        self._cool_down_s = 0.0
+        """Of the cool-down that is on."""
         self._step = 0
         self._step_at_relapse: int | None = None
         self._entries: deque[float] = deque()
@@ -98,16 +112,24 @@ class Recovery:
         """When this stage began, monotonic."""
         return self._since
 
-    def outage(self, why: str, *, now: float) -> bool:
+    def outage(
+        self, why: str, *, now: float, since: float | None = None, is_ours: bool = False
+    ) -> bool:
         """Trading has failed, or what is known of the account no longer holds. True if it is new.
 
-        `why` is one clause that completes "new risk is held: …".
+        `why` is one clause that completes "new risk is held: …". `since`: when it began, where that
+        was before anybody here knew. `is_ours`: the venue is well and only keeps us out (a ban), so
+        its length says nothing of how long to watch it.
         """
+        if self._stage is Stage.FREE:
+            self._is_ours = is_ours
+        self._is_ours = self._is_ours and is_ours
         if self._stage is Stage.SHUT:
             self._ended = False
             return False
         if self._stage is Stage.FREE:
             self._usual = self._busiest_minute(now)
+            self._out_since = now if since is None else min(now, since)
         elif self._stage is Stage.STEPPING:
             self._step_at_relapse = self._step
         self._why, self._ended = why, False
@@ -118,6 +140,16 @@ class Recovery:
         """Trading answers again. What the outage left behind is still to be reconciled."""
         if self._stage is Stage.SHUT and not self._ended:
             self._ended, self._ended_at = True, now
+
+    @property
+    def out_since(self) -> float:
+        """When the outage that is being come back from began (monotonic)."""
+        return self._out_since
+
+    @property
+    def cool_down_s(self) -> float:
+        """How long the last cool-down was to be; 0.0 before the first."""
+        return self._cool_down_s
 
     @property
     def ended_at(self) -> float:
@@ -135,6 +167,7 @@ class Recovery:
         One that began while the outage was on proves nothing: it may have asked before the end.
         """
         if self.wants_reconciliation and began_at >= self._ended_at:
+            self._cool_down_s = self._cool_down(now)
             self._enter(Stage.COOLING, now)
 
     def held(self, *, now: float) -> tuple[str, float | None] | None:
@@ -147,7 +180,7 @@ class Recovery:
                 missing = "it is over, and not all is reconciled yet" if self._ended else "it is on"
                 return f"after an outage ({self._why}): {missing}", None
             case Stage.COOLING:
-                until = self._since + self._settings.cool_down_s
+                until = self._since + self._cool_down_s
                 return f"cooling down after an outage ({self._why})", until
             case Stage.STEPPING:
                 room_at = self._room_at(now)
@@ -164,10 +197,10 @@ class Recovery:
 
     def _advance(self, now: float) -> None:
         """Take the steps that time alone brings."""
-        if self._stage is Stage.COOLING and now >= self._since + self._settings.cool_down_s:
+        if self._stage is Stage.COOLING and now >= self._since + self._cool_down_s:
             # After a relapse one step earlier than where it broke: the same dose broke it before.
             self._step = max(0, (self._step_at_relapse or 0) - 1)
-            begun = self._since + self._settings.cool_down_s
+            begun = self._since + self._cool_down_s
             self._enter(Stage.STEPPING if self._settings.steps else Stage.FREE, begun)
         while self._stage is Stage.STEPPING and now >= self._since + self._settings.step_s:
             begun = self._since + self._settings.step_s
@@ -177,6 +210,16 @@ class Recovery:
                 self._enter(Stage.FREE, begun)
             else:
                 self._enter(Stage.STEPPING, begun)
+
+    def _cool_down(self, now: float) -> float:
+        """For an outage that lasted until all was reconciled: a venue that answers a little may
+        look well long before."""
+        settings = self._settings
+        if settings.cool_down_s == 0 or self._is_ours:
+            return settings.cool_down_s
+        lasted_s = now - self._out_since
+        share_s = min(settings.cool_down_s_max, settings.cool_down_share * lasted_s)
+        return max(settings.cool_down_s, share_s)
 
     def _room_at(self, now: float) -> float | None:
         """None when an entry fits into the step's rate now; else when the next one does."""

@@ -52,6 +52,9 @@ class ServerClockSettings:
 
 DEFAULTS: Final = ServerClockSettings()
 _SAMPLES_MAX: Final = 16
+_REFUSED_MS: Final = 5_000.0
+"""Of the offset by which a refused timestamp was made nothing is known but that it is wrong. Most
+venues refuse what is 5 s late or 1 s early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +135,16 @@ class ServerClock:
         self._doubted_at = now
         return True
 
-    def timestamp_refused(self, now: float) -> None:
-        """The venue found a timestamp of ours outside its window (Binance -1021 and the like)."""
-        self._doubted_at = now
+    def timestamp_refused(self, sent_at: float) -> None:
+        """The venue found a timestamp of ours outside its window (Binance -1021 and the like).
+
+        `sent_at`: when that request left. What was asked since then knows better already: a burst
+        of refusals must not make each measurement worthless before it is in.
+        """
+        if self._samples and self._samples[-1].at > sent_at and self._doubted_at is None:
+            return
+        self._doubted_at = sent_at if self._doubted_at is None else max(self._doubted_at, sent_at)
+        self._stepped_ms = max(self._stepped_ms, _REFUSED_MS)
 
     def resync_needed(self, now: float) -> bool:
         """True when the venue's time should be asked for before the next signed request."""
@@ -164,9 +174,11 @@ class ServerClock:
         None while nobody can say: before the first sample, or since something made them doubtful.
         """
         self.check_wall(now, wall_ms)
-        if self._doubted_at is not None or self._best is None:
+        self._drop_old(now)
+        best = self._best
+        if self._doubted_at is not None or best is None:
             return None
-        return floor(wall_ms + self.offset_ms(now) - self.uncertainty_ms(now))
+        return floor(wall_ms + best.offset_ms - self._error_ms(best, now) - self._stepped_ms)
 
     def _is_slow(self, sample: _Sample, best: _Sample) -> bool:
         limit_ms = max(

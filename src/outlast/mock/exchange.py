@@ -46,6 +46,10 @@ def dialects() -> dict[str, DialectFactory]:
     return {venue: factory(*where) for venue, where in _DIALECTS.items()}
 
 
+_APART = "kraken-spot"
+"""It has a host of its own for private connections: here a root of its own."""
+
+
 class MockExchange:
     """A bundled exchange that behaves as badly as its scenario says.
 
@@ -199,11 +203,12 @@ class MockExchange:
         server, status = self._servers[venue], self._status_server
         assert status is not None
         stream = "ws" + server.url.removeprefix("http")
+        private = f"{stream}/auth" if venue == _APART else stream
         return {
             "rest": server.url,
             "stream": stream,
-            "private_stream": stream,
-            "trade_stream": stream,
+            "private_stream": private,
+            "trade_stream": private,
             "status_page": status.url,
         }
 

@@ -152,6 +152,10 @@ class DiskStore:
             if self._disk.on_write is not None:
                 self._disk.on_write(record)
 
+    def sync(self) -> None:
+        """As `checkpoint`: what is written is on the disk itself afterwards."""
+        self.checkpoint()
+
     def checkpoint(self) -> None:
         """What is written is on the disk itself afterwards.
 

@@ -10,6 +10,7 @@ what the others draw, and a failing seed stays the same night for longer.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -18,15 +19,24 @@ from outlast.mock.scenario.builder import ScenarioBuilder
 from outlast.mock.scenario.load import load
 from outlast.mock.scenario.model import Scenario
 from outlast.mock.scenario.vocabulary import PRODUCT_OF_VENUE
+from outlast.trials.focus import FOCUSES, plot
 from outlast.trials.honesty import is_header_honest, late_apply_max_s, not_held_to
 from outlast.trials.machine_faults import MACHINE_FAULTS, draw_disruptions
 from outlast.trials.model import ClientPlan, Disruption, DrawnFault, Trial
 from outlast.trials.reply_faults import REPLY_FAULTS, Builder
 from outlast.trials.sketch import PhaseSketch, Sketch, Stroke, stream_of
 from outlast.trials.venue_faults import LIES, VENUE_FAULTS
-from outlast.trials.workload import GIVING_UP, declare_world, draw_clients, unified
+from outlast.trials.workload import GIVING_UP, declare_limits, declare_world, draw_clients, unified
 
-__all__ = ["FAULT_TYPES", "STREAM_FAULTS", "VENUES", "draw_trial", "draw_trial_of", "venues_of"]
+__all__ = [
+    "FAULT_TYPES",
+    "STREAM_FAULTS",
+    "VENUES",
+    "draw_focused_trial",
+    "draw_trial",
+    "draw_trial_of",
+    "venues_of",
+]
 
 VENUES: Final = ("binance-um",)
 """The venues that trials are drawn on: those that the client speaks."""
@@ -48,6 +58,10 @@ _NOT_TOGETHER: Final = (("order_denied", "history_late"),)
 """Pairs of which a seed has one at most. A filled order that the query denies and that the history
 does not show yet has left no trace to be found: nobody can settle it."""
 
+_FEW_QUESTIONS: Final = "kraken-spot"
+_LONGER_S: Final = 150.0
+"""Of Kraken's lowest tier: 20 questions a minute, and less of those for history."""
+
 _T0: Final = (datetime(2026, 3, 2, 14, tzinfo=UTC), datetime(2025, 10, 10, 21, tzinfo=UTC))
 """Before and after 23 October 2025, when -1008 got other words."""
 
@@ -67,7 +81,7 @@ def draw_trial(seed: int, *, venues: Sequence[str] = VENUES) -> Trial:
     switched_on = [slug for slug in FAULT_TYPES if _is_on(seed, slug)]
     time = stream_of(seed, "time")
     t0 = time.choice((_T0[0], _T0[0], _T0[1])) + timedelta(seconds=time.randrange(3600))
-    safety_s, liveness_s = float(time.randint(60, 300)), float(time.randint(135, 180))
+    safety_s, liveness_s = float(time.randint(60, 300)), _liveness_s(time, venues)
     must_open = any(slug in LIES for slug in switched_on)
     sketch = _sketch(seed, tuple(venues), safety_s, must_open=must_open)
     for slug in switched_on:
@@ -84,6 +98,7 @@ def draw_trial(seed: int, *, venues: Sequence[str] = VENUES) -> Trial:
         seed=seed,
         t0=t0,
     )
+    declare_limits(builder, seed=seed, venues=venues)
     declare_world(builder, seed=seed, venues=venues)
     opening_s = sketch.phases[0].at_s
     if opening_s:
@@ -135,8 +150,53 @@ def draw_trial_of(seed: int, slug: str, *, venues: Sequence[str] = VENUES) -> Tr
         disruptions=[slug for slug in MACHINE_FAULTS if slug in switched_on],
         quiet_s=0.0,
         safety_s=scenario.duration_s,
-        liveness_s=float(rng.randint(135, 180)),
+        liveness_s=_liveness_s(rng, here),
     )
+
+
+def draw_focused_trial(seed: int, focus: str, *, venues: Sequence[str] = VENUES) -> Trial:
+    """Draw the trial of a seed that is about one thing: see `focus.FOCUSES`.
+
+    Raises:
+        ValueError: a negative seed, an unknown focus, or a venue that the mock does not have.
+    """
+    _check(seed, venues)
+    if focus not in FOCUSES:
+        raise ValueError(f"focus is {focus!r}; it must be one of {', '.join(FOCUSES)}")
+    time = stream_of(seed, "focus", focus, "time")
+    t0 = _T0[0] + timedelta(seconds=time.randrange(3600))
+    builder = ScenarioBuilder(
+        f"trial-{seed}-{focus}",
+        title=f"drawn from seed {seed} about {focus}",
+        venue=list(venues),
+        seed=seed,
+        t0=t0,
+    )
+    traded = declare_world(builder, seed=seed, venues=venues)
+    venue = time.choice(list(venues))
+    drawn = plot(seed, focus, venue=venue, symbols=traded[venue])
+    if drawn.limits_factor is not None and _FEW_QUESTIONS not in venues:
+        builder.limits(factor=drawn.limits_factor)
+    sketch = Sketch(tuple(venues), tuple(drawn.phases), drawn.ends_s, intensity=1.0)
+    sketch.add_to(builder)
+    faults = sketch.faults()
+    struck = {fault.fault for fault in faults} | {d.kind.value for d in drawn.disruptions}
+    return _played_by(
+        drawn.clients,
+        seed,
+        builder.phase("liveness", "rest").build(),
+        [slug for slug in FAULT_TYPES if slug in struck],
+        faults=faults,
+        disruptions=drawn.disruptions,
+        safety_s=drawn.ends_s,
+        liveness_s=_liveness_s(time, venues),
+    )
+
+
+def _liveness_s(rng: random.Random, venues: Sequence[str]) -> float:
+    """How long all may take to converge. Where questions are few, proofs take minutes."""
+    usual_s = float(rng.randint(135, 180))
+    return usual_s + _LONGER_S if _FEW_QUESTIONS in venues else usual_s
 
 
 def _check(seed: int, venues: Sequence[str]) -> None:
@@ -214,18 +274,41 @@ def _trial(
     made = draw_disruptions(
         seed, clients, from_s=quiet_s, until_s=safety_s - 1.0, slugs=disruptions
     )
+    return _played_by(
+        clients,
+        seed,
+        scenario,
+        switched_on,
+        faults=faults,
+        disruptions=made,
+        safety_s=safety_s,
+        liveness_s=liveness_s,
+    )
+
+
+def _played_by(
+    clients: tuple[ClientPlan, ...],
+    seed: int,
+    scenario: Scenario,
+    switched_on: Sequence[str],
+    *,
+    faults: Sequence[DrawnFault],
+    disruptions: Sequence[Disruption],
+    safety_s: float,
+    liveness_s: float,
+) -> Trial:
     return Trial(
         seed=seed,
         scenario=scenario,
         clients=clients,
-        disruptions=made,
+        disruptions=tuple(disruptions),
         safety_s=safety_s,
         liveness_s=liveness_s,
         switched_off=frozenset(slug for slug in FAULT_TYPES if slug not in switched_on),
-        faults=(*faults, *_outside(clients, made)),
+        faults=(*faults, *_outside(clients, disruptions)),
         is_header_honest=is_header_honest(scenario),
         late_apply_max_s=late_apply_max_s(scenario),
-        not_held_to=not_held_to(scenario, made),
+        not_held_to=not_held_to(scenario, disruptions),
     )
 
 

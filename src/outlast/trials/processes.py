@@ -15,6 +15,7 @@ from outlast import sim
 from outlast.client.connect import connect
 from outlast.client.session import Session
 from outlast.client.settings import Settings
+from outlast.core.recovery import RecoverySettings
 from outlast.errors import OutlastError
 from outlast.model import OrderRequest
 from outlast.trials.disk import Disk
@@ -27,6 +28,9 @@ __all__ = ["SimulatedClient", "Stage"]
 
 T = TypeVar("T")
 
+_RECOVERY: Final = RecoverySettings(cool_down_s_max=60.0)
+"""The quiet end of a trial is shorter than its outages: nobody could see the cool-downs end that
+last as long as they did."""
 REOPEN_AFTER_S: Final = 5.0
 """When a session could not be opened it is opened again, as whoever keeps a bot running does."""
 
@@ -100,9 +104,8 @@ class SimulatedClient:
         """Its process is dead: what it had asked for is never answered."""
         assert self._run is not None
         self._run.cut_off()
-        if self.session is not None:
-            self._stage.session_ended(self, how)
-            self.session = None
+        self._stage.session_ended(self, how)  # also one that was only being opened
+        self.session = None
 
     async def reconcile(self) -> None:
         """Compare everything with the venue, if a session is open."""
@@ -130,7 +133,7 @@ class SimulatedClient:
             endpoints=self._endpoints,
             journal=self.disk.open(),
             clock=self.clock,
-            settings=Settings(seed=seed),
+            settings=Settings(seed=seed, recovery=_RECOVERY),
         )
 
     def next_action(self) -> Action | None:

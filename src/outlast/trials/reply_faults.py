@@ -18,7 +18,14 @@ from typing import Any, Final
 from outlast.client.settings import Settings
 from outlast.trials.sketch import How, Stroke, heavy_tailed, lasting
 
-__all__ = ["HORIZON_S", "LATE_APPLY_FAIR_S", "PROVED_AFTER_S", "REPLY_FAULTS", "Builder"]
+__all__ = [
+    "HORIZON_S",
+    "LATE_APPLY_FAIR_S",
+    "PROVED_AFTER_S",
+    "REPLY_FAULTS",
+    "Builder",
+    "rate_limited",
+]
 
 Builder = Callable[[Stroke], None]
 Reply = str | Mapping[str, Any]
@@ -225,12 +232,17 @@ _WINDOW_S: Final = 60.0
 """Every limit window has begun anew after so long, and with it the longest unsaid wait."""
 
 
+def rate_limited(venue: str, wait_s: int) -> Reply:
+    """429 with the wait in whole seconds; Kraken does not say how long."""
+    if venue == "kraken-spot":
+        return "rate_limited"
+    return _error(429, -1003, "Too many requests.", **{"Retry-After": str(wait_s)})
+
+
 def _rate_limited(s: Stroke) -> None:
     """The wait is said, and over before the safety phase is."""
     wait_s = s.rng.randint(1, 20)
-    reply = _error(429, -1003, "Too many requests.", **{"Retry-After": str(wait_s)})
-    if "kraken-spot" in s.venues:
-        reply = "rate_limited"
+    reply = rate_limited("kraken-spot" if "kraken-spot" in s.venues else "", wait_s)
     s.rule(
         s.rng.choice(_ANY),
         reply=reply,

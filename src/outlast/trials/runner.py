@@ -18,6 +18,7 @@ from outlast.trials.generator import (
     FAULT_TYPES,
     STREAM_FAULTS,
     VENUES,
+    draw_focused_trial,
     draw_trial,
     draw_trial_of,
     venues_of,
@@ -25,23 +26,59 @@ from outlast.trials.generator import (
 from outlast.trials.model import Trial, TrialResult, Violation
 from outlast.trials.world import run_trial
 
-__all__ = ["Totals", "draw", "play", "play_all"]
+__all__ = ["AT_LARGE", "Kind", "Totals", "play", "play_all"]
 
 
-def draw(seed: int, scenario: str | None = None) -> Trial:
-    """The trial of a seed; in the world of a catalogue scenario where one is named."""
-    return draw_trial(seed, venues=VENUES) if scenario is None else draw_trial_of(seed, scenario)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What kind of trials seeds are drawn to: at large, in a known scenario, or about one thing."""
+
+    scenario: str | None = None
+    """Of the catalogue; not together with `focus`."""
+    focus: str | None = None
+    """A name of `focus.FOCUSES`."""
+    venue: str | None = None
+    """None for those that trials are drawn on by default."""
+
+    @property
+    def venues(self) -> tuple[str, ...]:
+        return VENUES if self.venue is None else (self.venue,)
+
+    def options(self) -> list[str]:
+        """The options of `outlast simulate` that choose it."""
+        chosen = {"scenario": self.scenario, "focus": self.focus, "venue": self.venue}
+        return [f"--{name} {value}" for name, value in chosen.items() if value is not None]
+
+    def draw(self, seed: int) -> Trial:
+        assert self.scenario is None or self.focus is None
+        if self.scenario is not None:
+            return draw_trial_of(seed, self.scenario, venues=self.venues)
+        if self.focus is not None:
+            return draw_focused_trial(seed, self.focus, venues=self.venues)
+        return draw_trial(seed, venues=self.venues)
+
+    def play(self, seed: int, *, log: Callable[[str], None] | None = None) -> TrialResult:
+        """Draw one trial, play it and check it; `log` hears every event as one line."""
+        return run_trial(self.draw(seed), watcher=Checker(log=log))
+
+
+AT_LARGE: Final = Kind()
 
 
 def play(
-    seed: int, *, scenario: str | None = None, log: Callable[[str], None] | None = None
+    seed: int,
+    *,
+    scenario: str | None = None,
+    focus: str | None = None,
+    venue: str | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> TrialResult:
-    """Draw one trial, play it and check it; `log` hears every event as one line."""
-    return run_trial(draw(seed, scenario), watcher=Checker(log=log))
+    """Draw one trial, play it and check it: see `Kind`."""
+    return Kind(scenario=scenario, focus=focus, venue=venue).play(seed, log=log)
 
 
 def play_all(
-    seeds: Sequence[int], *, scenario: str | None = None, workers: int | None = None
+    seeds: Sequence[int], kind: Kind = AT_LARGE, *, workers: int | None = None
 ) -> Generator[TrialResult, None, None]:
     """Play the trials of `seeds` in as many processes, and yield their results in this order.
 
@@ -51,7 +88,7 @@ def play_all(
         workers: processes at a time; None for one a core. 1 plays them in this process.
     """
     count = min(workers or os.cpu_count() or 1, len(seeds))
-    one = functools.partial(_play_or_say_why_not, scenario=scenario)
+    one = functools.partial(_play_or_say_why_not, kind)
     if count <= 1:
         yield from map(one, seeds)
         return
@@ -85,10 +122,10 @@ def _leave_signals_alone() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _play_or_say_why_not(seed: int, *, scenario: str | None) -> TrialResult:
+def _play_or_say_why_not(kind: Kind, seed: int) -> TrialResult:
     """As `play`. A bug in the trial itself is told with its seed, and the others are played."""
     try:
-        return play(seed, scenario=scenario)
+        return kind.play(seed)
     except Exception as error:  # noqa: BLE001 whatever it is, it must not lose the other seeds
         told = Violation("trial-can-be-played", 0.0, f"{type(error).__name__}: {error}")
         return TrialResult(seed=seed, violations=(told,), log_hash="", virtual_s=0.0, requests=0)
@@ -98,6 +135,7 @@ def _play_or_say_why_not(seed: int, *, scenario: str | None) -> TrialResult:
 class Totals:
     """What many trials came to."""
 
+    kind: Kind = AT_LARGE
     seeds: int = 0
     failed: list[int] = field(default_factory=list)
     virtual_s: float = 0.0
@@ -120,7 +158,8 @@ class Totals:
     @property
     def never_struck(self) -> dict[str, str]:
         """The fault types that never did: why that was to be expected, or "" where it was not."""
-        return {slug: _why_never(slug) for slug in sorted(self.faults) if not self.faults[slug]}
+        never = [slug for slug in sorted(self.faults) if not self.faults[slug]]
+        return {slug: _why_never(slug, self.kind) for slug in never}
 
     def as_json(self) -> dict[str, Any]:
         """The last line of `outlast simulate --json`."""
@@ -136,9 +175,11 @@ class Totals:
         }
 
 
-def _why_never(slug: str) -> str:
+def _why_never(slug: str, kind: Kind) -> str:
+    if kind.focus is not None:
+        return f"the trials are about {kind.focus}"
     elsewhere = venues_of(slug)
-    if not set(elsewhere) & set(VENUES):
+    if not set(elsewhere) & set(kind.venues):
         return f"only on {', '.join(elsewhere)}, where no trial is drawn"
     if slug in STREAM_FAULTS:
         return "no client of a trial opens a stream"

@@ -156,7 +156,10 @@ class Watcher(Protocol):
     def session_opened(self, client: Client) -> None: ...
 
     def session_ended(self, client: Client, how: Ending) -> None:
-        """`client.session` is the one that ended, for the last time."""
+        """`client.session` is the one that ended, for the last time.
+
+        None where it was never open: UNOPENED, or a process that died before it was.
+        """
         ...
 
     def recorded(self, client: Client, record: Record) -> None:

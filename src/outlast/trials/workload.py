@@ -16,7 +16,7 @@ from outlast.mock.scenario.vocabulary import PRODUCT_OF_VENUE
 from outlast.trials.model import Action, ActionKind, ClientPlan
 from outlast.trials.sketch import heavy_tailed, stream_of
 
-__all__ = ["GIVING_UP", "declare_world", "draw_clients", "unified"]
+__all__ = ["GIVING_UP", "declare_limits", "declare_world", "draw_clients", "unified"]
 
 GIVING_UP: Final = "strategy_gives_up"
 """The fault type of a strategy that cancels its own task."""
@@ -70,15 +70,24 @@ _MARKETS: Final[Mapping[str, tuple[str, str, str, str]]] = {
 }
 
 
-def declare_world(builder: ScenarioBuilder, *, seed: int, venues: Sequence[str]) -> None:
-    """Declare two or three markets per venue, money for everybody, and often positions.
+def declare_limits(builder: ScenarioBuilder, *, seed: int, venues: Sequence[str]) -> None:
+    """One trial in five has limits so tight that the client has to wait for them.
 
-    Every account begins with the same: positions are the account's from before the trial. One trial
-    in five has limits so tight that the client has to wait for them; the venue tells them.
+    Only where the venue tells them. Kraken does not, and its own are tight at all times.
     """
     limits = stream_of(seed, "limits")
-    if limits.random() < 0.2:
+    if limits.random() < 0.2 and "kraken-spot" not in venues:
         builder.limits(factor=round(limits.uniform(*_TIGHT), 3))
+
+
+def declare_world(
+    builder: ScenarioBuilder, *, seed: int, venues: Sequence[str]
+) -> Mapping[str, Sequence[str]]:
+    """Declare two or three markets per venue, money for everybody, and often positions.
+
+    Every account begins with the same: positions are the account's from before the trial. Returns
+    what is traded, by venue, in the unified spelling.
+    """
     rng = stream_of(seed, "world")
     bases = rng.sample(list(_MARKETS), rng.choice((2, 2, 3)))
     restless = Decimal(rng.choice(("0.2", "1", "1", "3")))
@@ -102,6 +111,13 @@ def declare_world(builder: ScenarioBuilder, *, seed: int, venues: Sequence[str])
     quotes = {"USD" if venue == "kraken-spot" else "USDT": "100000" for venue in venues}
     coins = {base: _MARKETS[base][2] for base in bases if set(venues) != {"binance-um"}}
     builder.account(balances=quotes | coins, positions=positions or None)
+    return {venue: [_unified(venue, base) for base in bases] for venue in venues}
+
+
+def _unified(venue: str, base: str) -> str:
+    if venue == "kraken-spot":
+        return f"{base}/USD"
+    return f"{base}/USDT:USDT" if venue == "binance-um" else f"{base}/USDT"
 
 
 def _key(venue: str, base: str, venues: Sequence[str]) -> str:

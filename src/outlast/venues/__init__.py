@@ -6,9 +6,11 @@ import importlib
 from collections.abc import Mapping
 from typing import Final, cast
 
+from outlast.private_wire import PrivateStreamCodec, TradeSocketCodec
+from outlast.stream_wire import MarketStreamCodec, PublicDataCodec
 from outlast.wire import VenueCodec
 
-__all__ = ["codec", "venues"]
+__all__ = ["codec", "market_streams", "private_stream", "public_data", "trade_socket", "venues"]
 
 _MODULES: Final[Mapping[str, str]] = {
     "binance-spot": "outlast.venues.binance_spot",
@@ -33,3 +35,25 @@ def codec(venue_id: str) -> VenueCodec:
         raise ValueError(f"venue {venue_id!r} is unknown; available: {', '.join(venues())}")
     # That each module is a VenueCodec is checked by mypy in tests/typing.
     return cast("VenueCodec", importlib.import_module(name))
+
+
+def market_streams(venue_id: str) -> MarketStreamCodec:
+    """How a venue of `venues()` streams books, trades, tickers and candles."""
+    module = importlib.import_module(f"{_MODULES[venue_id]}.market_streams")
+    return cast("MarketStreamCodec", module)
+
+
+def public_data(venue_id: str) -> PublicDataCodec:
+    """How a venue of `venues()` gives trades, tickers and candles over REST."""
+    return cast("PublicDataCodec", importlib.import_module(f"{_MODULES[venue_id]}.public_data"))
+
+
+def private_stream(venue_id: str) -> PrivateStreamCodec:
+    """How a venue of `venues()` tells of an account."""
+    module = importlib.import_module(f"{_MODULES[venue_id]}.private_stream")
+    return cast("PrivateStreamCodec", module)
+
+
+def trade_socket(venue_id: str) -> TradeSocketCodec:
+    """How a venue of `venues()` takes orders over a socket."""
+    return cast("TradeSocketCodec", importlib.import_module(f"{_MODULES[venue_id]}.trade_socket"))

@@ -122,6 +122,7 @@ def _kind(error: Exception) -> str:
     return type(error).__name__
 
 
+@lru_cache(maxsize=4)  # to read a private key takes longer than to sign with it
 def signer_of(secret: str) -> Signer:
     """The signer that a secret is for: a private key in PEM is Ed25519, all else HMAC.
 
@@ -133,8 +134,9 @@ def signer_of(secret: str) -> Signer:
     return hmac_sha256(secret)
 
 
-_UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]*")
-"""What is the same encoded and not: orders seldom hold anything else. Source: RFC 3986, 2.3."""
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~=&-]*")
+"""What is the same encoded and not, and what holds a form together: orders seldom have anything
+else. Source: RFC 3986, 2.3."""
 
 
 def form(params: Sequence[tuple[str, str]]) -> str:
@@ -143,8 +145,10 @@ def form(params: Sequence[tuple[str, str]]) -> str:
     Sources: Binance spot changelog, 2025-12-17 (encode first, then sign); derivatives changelog,
     2025-10-09.
     """
-    if _UNRESERVED.fullmatch("".join([text for pair in params for text in pair])):
-        return "&".join([f"{name}={value}" for name, value in params])
+    text = "&".join([f"{name}={value}" for name, value in params])
+    joints = max(0, 2 * len(params) - 1)
+    if _UNRESERVED.fullmatch(text) and text.count("=") + text.count("&") == joints:
+        return text  # no name or value holds one of its own
     return urlencode(params, quote_via=quote, safe="")
 
 
@@ -162,7 +166,8 @@ def sign_params(
             "(5000 or less is its advice)"
         )
     text = form([*params, ("recvWindow", str(valid_for_ms)), ("timestamp", str(timestamp_ms))])
-    return f"{text}&{form([('signature', signer(text.encode()))])}"
+    signature = signer(text.encode())
+    return f"{text}&signature={signature if signature.isalnum() else quote(signature, safe='')}"
 
 
 _FORM: Final = ("Content-Type", "application/x-www-form-urlencoded")
@@ -243,9 +248,13 @@ def plain(value: Decimal, step: Decimal, *, field: str, venue: str) -> str:
         message = f"{field} is {value}; no instrument has such a {field}"
         raise InvalidOrder(message, field=field, venue=venue)
     whole, _, fraction = format(value, "f").partition(".")
-    places = len(format(step, "f").partition(".")[2].rstrip("0"))
-    fraction = fraction.rstrip("0").ljust(places, "0")
+    fraction = fraction.rstrip("0").ljust(_places(step), "0")
     return f"{whole}.{fraction}" if fraction else whole
+
+
+@lru_cache(maxsize=1024)
+def _places(step: Decimal) -> int:
+    return len(format(step, "f").partition(".")[2].rstrip("0"))
 
 
 def check_client_order_id(client_order_id: str, *, venue: str) -> None:

@@ -29,7 +29,8 @@ class Row(msgspec.Struct, rename="camel"):
     def __post_init__(self) -> None:
         for name in _amounts(type(self)):
             value = getattr(self, name)
-            if value is not None:
+            # At first sight here, since it is asked of each amount of each row.
+            if value is not None and not (value.is_finite() and -9 <= value.adjusted() <= 9):
                 check_amount(name, value)
 
 

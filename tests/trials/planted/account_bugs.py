@@ -8,6 +8,7 @@ from decimal import Decimal
 from planting import Plant, planted
 
 from outlast.client.account import Account
+from outlast.client.recovery import RecoveryDesk
 from outlast.client.session import Session
 from outlast.client.upkeep import Upkeep
 from outlast.core.plausibility import ZeroGuard
@@ -35,7 +36,7 @@ def zero_is_believed(plant: Plant) -> None:
     plant.setattr(ZeroGuard, "_is_fall", lambda *_: False)
 
 
-@planted("nothing-stale-as-fresh", "caches-fresh")
+@planted("nothing-stale-as-fresh", focus="fills")
 def own_fills_do_not_move_the_position(plant: Plant) -> None:
     """Between two polls the position is what the last poll said."""
     plant.setattr(Account, "_note_fill", lambda *_: None)
@@ -108,16 +109,7 @@ def venue_clock_is_measured_once(plant: Plant) -> None:
     plant.setattr(ServerClock, "add_sample", first_only)
 
 
-@planted("no-risk-before-reconcile")
+@planted("no-risk-before-reconcile", focus="outage")
 def risk_returns_at_once(plant: Plant) -> None:
     """As soon as trading answers again new risk is taken: nothing is reconciled first."""
-    from outlast.core.breaker import BreakerState
-    from outlast.model import Plane
-
-    def why_held(self, symbol):
-        del symbol
-        breaker = self._open.guard.breakers[Plane.TRADING]
-        shut = breaker.state in (BreakerState.OPEN, BreakerState.PROBING)
-        return "trading is being left alone" if shut else None
-
-    plant.setattr(Session, "_why_held", why_held)
+    plant.setattr(RecoveryDesk, "held", lambda _: None)

@@ -69,7 +69,7 @@ def safety_passes_a_ban(plant: Plant) -> None:
     plant.setattr(Guard, "held", held_unless_urgent)
 
 
-@planted("limits-kept")
+@planted("limits-kept", focus="rush")
 def ban_ends_with_the_next_good_answer(plant: Plant) -> None:
     """An answer to a request that had left before the ban lifts it."""
 
@@ -84,7 +84,7 @@ def ban_ends_with_the_next_good_answer(plant: Plant) -> None:
 @planted("limits-kept")
 def limits_are_counted_when_answered(plant: Plant) -> None:
     """A request takes from the limits when its answer is in, not when it leaves."""
-    send = CallDesk._send
+    judge = CallDesk._judge
 
     def try_take(self, costs, lane, now, *, move=None):
         from outlast.core.limiter.counters import GRANTED
@@ -92,16 +92,16 @@ def limits_are_counted_when_answered(plant: Plant) -> None:
         wait = self.wait_for(costs, lane, now, move=move)
         return GRANTED if wait is None else wait
 
-    async def send_and_count(self, request, leave):
-        answer = await send(self, request, leave)
+    def judge_and_count(self, flight, answer):
         limiter, now = self._admission._limiter, self._clock.now()
-        for cost in request.costs:
+        for cost in flight.request.costs:
             limiter._mirrors[cost.counter].take(cost.units, now)
-        return answer
+        return judge(self, flight, answer)
 
     plant.setattr(Limiter, "try_take", try_take)
-    plant.setattr(Limiter, "observe", lambda *_: None)
-    plant.setattr(CallDesk, "_send", send_and_count)
+    plant.setattr(Limiter, "take_at_once", lambda *_: False)
+    plant.setattr(Limiter, "observe", lambda *_, **__: None)
+    plant.setattr(CallDesk, "_judge", judge_and_count)
 
 
 @planted("limits-kept")
@@ -114,14 +114,14 @@ def windows_are_not_aligned(plant: Plant) -> None:
 
     plant.setattr(Window, "__init__", begin_anywhere)
     plant.setattr(Window, "set_offset", lambda *_: None)
-    plant.setattr(Window, "observe", lambda *_: None)
+    plant.setattr(Window, "observe", lambda *_, **__: None)
 
 
-@planted("limits-kept")
+@planted("limits-kept", focus="limits")
 def header_lowers_the_count(plant: Plant) -> None:
     """What the header says is used is all that is used: requests under way are forgotten."""
 
-    def observe(self, used, now):
+    def observe(self, used, now, **_):
         self._roll(now)
         self._used = int(used)
 
@@ -134,7 +134,7 @@ def limits_are_not_mirrored(plant: Plant) -> None:
     plant.setattr(Limiter, "wait_for", lambda *_, **__: None)
 
 
-@planted("limits-kept")
+@planted("limits-kept", focus="limits")
 def retries_pass_the_limiter(plant: Plant) -> None:
     """Only the first attempt of a call is counted; its retries go straight out."""
     enter, attempt = Admission.enter, CallDesk._attempt
@@ -149,6 +149,7 @@ def retries_pass_the_limiter(plant: Plant) -> None:
         return await attempt(self, request, deadline, on_late, number=number, **terms)
 
     plant.setattr(Admission, "enter", enter_first)
+    plant.setattr(Admission, "enter_at_once", lambda *_: None)
     plant.setattr(CallDesk, "_attempt", attempt_noted)
 
 
@@ -159,13 +160,13 @@ async def _unlimited(admission, request, deadline, enter, terms):
 # --- lanes ---------------------------------------------------------------------------------------
 
 
-@planted("safety-lane-first")
+@planted("safety-lane-first", focus="rush")
 def lanes_are_one_queue(plant: Plant) -> None:
     """First come, first served: a cancel waits behind the quotes of before."""
     _queue_with(plant, lambda lane: Lane.DATA)
 
 
-@planted("safety-lane-first")
+@planted("safety-lane-first", focus="rush")
 def safety_comes_last(plant: Plant) -> None:
     """The lanes are taken in the wrong order: cancels after everything else."""
     _queue_with(plant, lambda lane: list(Lane)[len(Lane) - 1 - lane])
@@ -177,9 +178,9 @@ def _queue_with(plant, lane_of):
     def try_take(self, costs, lane, now, *, move=None):
         return take(self, costs, lane_of(lane), now, move=move)
 
-    def push_as(self, ticket):
+    def push_as(self, ticket, **terms):
         ticket.lane = lane_of(ticket.lane)
-        return push(self, ticket)
+        return push(self, ticket, **terms)
 
     def cannot_make_it(self, costs, lane, deadline, now, move):
         return foresee(self, costs, lane_of(lane), deadline, now, move)
@@ -204,7 +205,7 @@ def slots_are_not_given_back(plant: Plant) -> None:
     plant.setattr(Admission, "leave", leave_seldom)
 
 
-@planted("p4-exits-never-shed")
+@planted("p4-exits-never-shed", focus="outage")
 def exits_are_shed_by_the_breaker(plant: Plant) -> None:
     """An open breaker holds cancels and exits too."""
     admit = Breaker.admit
@@ -219,14 +220,15 @@ def exits_are_shed_by_the_breaker(plant: Plant) -> None:
 # --- breakers ------------------------------------------------------------------------------------
 
 
-@planted("p6-failure-stays-where-it-is", "breaker-generations")
+@planted("p6-failure-stays-where-it-is", "breaker-generations", focus="outage")
 def one_breaker_for_the_venue(plant: Plant) -> None:
     """All planes share a breaker: when orders fail, prices cannot be read either."""
     begin = Guard.__init__
 
     def begin_with_one(self, *rooms, **terms):
         begin(self, *rooms, **terms)
-        self.breakers = dict.fromkeys(Plane, self.breakers[Plane.TRADING])
+        one = self._fed[Plane.TRADING]
+        self.breakers, self._fed = dict.fromkeys(Plane, one[0]), dict.fromkeys(Plane, one)
 
     plant.setattr(Guard, "__init__", begin_with_one)
 
@@ -253,12 +255,13 @@ def one_rate_limit_opens_the_breaker(plant: Plant) -> None:
 
     def ban_and_open(self, request, failure, now):
         ban(self, request, failure, now)
-        self.breakers[request.plane].add_evidence(7.0, now)
+        breaker = self.breakers[request.plane]
+        breaker.add_evidence(breaker.settings.open_at, now)
 
     plant.setattr(Guard, "_ban", ban_and_open)
 
 
-@planted("breaker-generations")
+@planted("breaker-generations", focus="outage")
 def half_open_lets_everybody_in(plant: Plant) -> None:
     """When the probe is answered all that waited is let go at once."""
     admit = Breaker.admit
@@ -279,7 +282,7 @@ def half_open_lets_everybody_in(plant: Plant) -> None:
     plant.setattr(Breaker, "admit", admit_all)
 
 
-@planted("breaker-generations")
+@planted("breaker-generations", focus="outage")
 def results_of_an_older_era_count(plant: Plant) -> None:
     """A 503 that took 31 s to arrive opens the breaker that has just recovered."""
     record = Breaker.record
@@ -304,7 +307,7 @@ def a_caller_that_leaves_counts_as_a_failure(plant: Plant) -> None:
         except asyncio.CancelledError:
             breaker = self._guard.breakers[request.plane]
             before = breaker.state
-            breaker.add_evidence(7.0, self._clock.now())
+            breaker.add_evidence(breaker.settings.open_at, self._clock.now())
             if breaker.state is not before:
                 self._guard.announce(request.plane)
             raise
@@ -356,9 +359,14 @@ def requests_are_cancelled_at_the_deadline(plant: Plant) -> None:
 
     def launch_mortal(self, request, leave, *rest):
         flight = launch(self, request, leave, *rest)
+
+        def cut():
+            if not flight.has_landed:
+                self._crash(flight, None)
+
         left_s = leave.deadline - self._clock.now()
         if left_s < inf:
-            asyncio.get_running_loop().call_later(max(0.0, left_s), flight.task.cancel)
+            asyncio.get_running_loop().call_later(max(0.0, left_s), cut)
         return flight
 
     plant.setattr(CallDesk, "_launch", launch_mortal)
@@ -368,15 +376,15 @@ def requests_are_cancelled_at_the_deadline(plant: Plant) -> None:
 def the_secret_is_written_down(plant: Plant) -> None:
     """Failed requests are journaled as they were sent, key included."""
     note = Journal.note
-    send = CallDesk._send
+    judge = CallDesk._judge
 
-    async def send_and_tell(self, request, leave):
-        answer = await send(self, request, leave)
-        if isinstance(answer, Failure):
+    def judge_and_tell(self, flight, answer):
+        result = judge(self, flight, answer)
+        if isinstance(result, Failure):
             note(self._journal, "note", headers={"X-MBX-APIKEY": self._credentials.key})
-        return answer
+        return result
 
-    plant.setattr(CallDesk, "_send", send_and_tell)
+    plant.setattr(CallDesk, "_judge", judge_and_tell)
 
 
 @planted("crash-safe")

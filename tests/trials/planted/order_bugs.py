@@ -69,15 +69,15 @@ def unknown_is_taken_for_refused(plant: Plant) -> None:
 @planted("verdicts-stand", "no-blind-repeat", "nothing-unknown-or-orphaned")
 def every_5xx_is_a_refusal(plant: Plant) -> None:
     """The status decides and not the body: a 503 of unknown outcome counts as refused."""
-    send = calls.CallDesk._send
+    judge = calls.CallDesk._judge
 
-    async def send_and_misread(self, request, leave):
-        answer = await send(self, request, leave)
-        if isinstance(answer, Failure) and (answer.http_status or 0) >= 500:
-            return replace(answer, outcome=Outcome.REFUSED)
-        return answer
+    def judge_wrongly(self, flight, answer):
+        result = judge(self, flight, answer)
+        if isinstance(result, Failure) and (result.http_status or 0) >= 500:
+            return replace(result, outcome=Outcome.REFUSED)
+        return result
 
-    plant.setattr(calls.CallDesk, "_send", send_and_misread)
+    plant.setattr(calls.CallDesk, "_judge", judge_wrongly)
 
 
 @planted("one-order-per-intent")
@@ -162,7 +162,7 @@ def absent_without_a_fence(plant: Plant) -> None:
     plant.setattr(AbsenceProof, "trouble", lambda self, *, now: self._pause(now))
 
 
-@planted("p2-unknown-ends-by-proof", "verdicts-stand")
+@planted("p2-unknown-ends-by-proof", "verdicts-stand", focus="doubt")
 def could_not_ask_means_not_found(plant: Plant) -> None:
     """A lookup that failed counts as one that found nothing."""
     ask = Settler._ask
@@ -236,7 +236,7 @@ def _give_calls_the_book(plant: Plant) -> None:
 # --- states and fills ----------------------------------------------------------------------------
 
 
-@planted("verdicts-stand")
+@planted("verdicts-stand", focus="fills")
 def state_goes_backwards(plant: Plant) -> None:
     """Whatever a report says is believed, also when it is older than what is known."""
     report_rightly = OrderLedger.report
@@ -288,7 +288,7 @@ def fill_is_booked_whole(plant: Plant) -> None:
     plant.setattr(OrderLedger, "book", book_whole)
 
 
-@planted("books-balance", "verdicts-stand")
+@planted("books-balance", "verdicts-stand", focus="fills")
 def later_fills_replace_the_first(plant: Plant) -> None:
     """What is filled is what the last fill brought, not their sum."""
     report = OrderLedger.report
@@ -405,9 +405,7 @@ def restart_forgets_fills(plant: Plant) -> None:
     plant.setattr(OrderBookkeeper, "restore", restore_orders)
 
 
-@planted(
-    "crash-safe", "verdicts-stand", "books-balance", "intents-end", "nothing-unknown-or-orphaned"
-)
+@planted("p8-shown-without-secrets")
 def changes_are_not_written(plant: Plant) -> None:
     """Only intents are in the journal; what became of them is not."""
     write = OrderBookkeeper._write

@@ -1,4 +1,4 @@
-"""Eighteen bugs, planted into the client one at a time, each found by a seed known to find it.
+"""Twenty-five bugs, planted into the client one at a time, each found by a seed known to find it.
 
 All of them, and how many seeds it takes: `python -m benchmarks.planted_bugs`.
 """
@@ -33,6 +33,13 @@ KNOWN = {
     "the_secret_is_written_down": (1, 2, 3),
     "zero_is_believed": (5, 6, 12),
     "account_is_not_polled": (1, 2, 3),
+    "changes_are_not_written": (1, 2, 3),
+    "lanes_are_one_queue": (1, 2, 3),
+    "safety_comes_last": (1, 2, 3),
+    "header_lowers_the_count": (1, 2, 3),
+    "results_of_an_older_era_count": (1, 2, 3),
+    "risk_returns_at_once": (1, 2, 3),
+    "later_fills_replace_the_first": (1, 2, 3),
 }
 
 

@@ -1,10 +1,12 @@
 """What may leave now, and when it may if not now: the venue's own limits, mirrored, and lanes.
 
 `windows` and `levels` are its two kinds of counter, `trading` the one that Kraken keeps per pair,
-`counters` all of them at once, `lanes` and `slots` who goes first, `sliding` dials and messages.
+`counters` all of them at once, `lanes` and `slots` who goes first, `data_share` who gives way,
+`sliding` dials and messages.
 """
 
 from outlast.core.limiter.counters import Limiter
+from outlast.core.limiter.data_share import DataShare
 from outlast.core.limiter.lanes import Busy, LaneQueue, Late, Ticket
 from outlast.core.limiter.shares import LANE_SHARES
 from outlast.core.limiter.sliding import (
@@ -26,6 +28,7 @@ __all__ = [
     "SLOTS",
     "Busy",
     "CounterSpec",
+    "DataShare",
     "Granted",
     "LaneQueue",
     "Late",

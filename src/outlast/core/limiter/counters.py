@@ -77,6 +77,15 @@ class Limiter:
         self._clock_doubt_s = _checked_doubt(clock_doubt_s)
         self.set_limits(self.counters)
 
+    def set_data_share(self, share: float) -> None:
+        """DATA may use this part of its share of each window: see `DataShare`.
+
+        What drains has no neighbours behind the same address, and stays as it is.
+        """
+        for mirror in self._mirrors.values():
+            if isinstance(mirror, Window):
+                mirror.squeeze(share)
+
     def set_offset(self, offset_s: float, now: float) -> None:
         """The venue's clock is ahead of `now` by this. A correction is no time that has passed."""
         if abs(offset_s - self._offset_s) <= _OFFSET_NOISE_S:
@@ -105,12 +114,28 @@ class Limiter:
         Raises:
             ConfigurationError: a cost names a counter that is not mirrored.
         """
+        if move is None and self.take_at_once(costs, lane, now):
+            return GRANTED
         wait = self.wait_for(costs, lane, now, move=move)
         if wait is not None:
             return wait
         for cost in costs:
             self._mirrors[cost.counter].take(cost.units, now, move=move)
         return GRANTED
+
+    def take_at_once(self, costs: Sequence[Cost], lane: Lane, now: float) -> bool:
+        """Count `costs` where all counters show at first sight that there is room.
+
+        False where one does not: nothing was taken, and `try_take` knows better.
+        """
+        mirrors = self._mirrors
+        for taken, cost in enumerate(costs):
+            mirror = mirrors.get(cost.counter)
+            if mirror is None or not mirror.take_at_once(cost.units, lane, now):
+                for before in costs[:taken]:
+                    mirrors[before.counter].untake(before.units)
+                return False
+        return True
 
     def wait_for(
         self,
@@ -144,8 +169,13 @@ class Limiter:
                 names.append(cost.counter)
         return names
 
-    def observe(self, used: Mapping[str, int], now: float) -> None:
+    def observe(
+        self, used: Mapping[str, int], now: float, *, asked_at: float | None = None
+    ) -> None:
         """Raise the mirror to what the venue's headers say; `now` is when they arrived.
+
+        `asked_at` is when the request left that they answer: a slow answer may tell of a window
+        that has ended. None: just now.
 
         A lower figure changes nothing: it left the venue before our latest requests came in.
         Counters that are not mirrored here are passed over, since venues add headers as they like.
@@ -153,7 +183,7 @@ class Limiter:
         for name, units in used.items():
             mirror = self._mirrors.get(name)
             if mirror is not None:
-                mirror.observe(units, now)
+                mirror.observe(units, now, asked_at=asked_at)
 
     def used(self, counter: str, now: float) -> float:
         """What the present window has been charged, or where the level stands."""

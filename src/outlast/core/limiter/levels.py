@@ -54,7 +54,16 @@ class Level:
     def take(self, units: int, now: float, *, move: Move | None = None) -> None:
         self._level, self._at = self.used(now) + units, max(self._at, now)
 
-    def observe(self, used: float, now: float) -> None:
+    def take_at_once(self, units: int, lane: Lane, now: float) -> bool:
+        if self.wait_until(units, lane, now):
+            return False
+        self.take(units, now)
+        return True
+
+    def untake(self, units: int) -> None:
+        self._level -= units
+
+    def observe(self, used: float, now: float, *, asked_at: float | None = None) -> None:
         self._level, self._at = max(self.used(now), used), max(self._at, now)
 
     def used(self, now: float) -> float:

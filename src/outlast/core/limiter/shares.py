@@ -26,10 +26,14 @@ _RECONCILE_POINTS: Final = 5.0
 the closed ones (1 + 4 on Kraken) must fit at any time, since settling an order takes both."""
 
 
-def window_ceilings(limit: int) -> tuple[int, ...]:
-    """By lane. Of a small limit SAFETY keeps one unit at least; a limit of 1 is for everybody."""
+def window_ceilings(limit: int, *, data_share: float = 1.0) -> tuple[int, ...]:
+    """By lane. Of a small limit SAFETY keeps one unit at least; a limit of 1 is for everybody.
+
+    `data_share` is the part of its own that DATA may use: see `DataShare`.
+    """
     ceilings = [max(1, floor(LANE_SHARES[lane] * limit)) for lane in sorted(Lane)]
     ceilings[Lane.SAFETY] = max(ceilings[Lane.SAFETY], min(limit, ceilings[Lane.RECONCILE] + 1))
+    ceilings[Lane.DATA] = max(1, floor(data_share * ceilings[Lane.DATA]))
     return tuple(ceilings)
 
 

@@ -21,9 +21,11 @@ class SlotSettings:
 
     safety: int = 2
     """For SAFETY alone. It takes any other that is free as well."""
-    orders: int = 4
-    """For orders that add risk: more of them unanswered at a time is more unknown exposure than
-    a bot can want."""
+    orders: int = 20
+    """For orders that add risk. A bot that moves all its quotes at once must not queue behind
+    itself, and with every other slot they still fit into the 32 connections of the pool, so that a
+    cancel finds one. What may stay unknown is bounded by the gate: one order of unknown outcome
+    holds new risk on its symbol."""
     reads: int = 8
     """For everything that only asks."""
     reconcile: int = 2
@@ -69,6 +71,13 @@ class Slots:
             if self._used[home] < self._max[home]:
                 return home
         return None
+
+    def take_at_once(self, lane: Lane) -> Lane | None:
+        """Take a slot of the lane's own, where that needs no search; None where it does."""
+        if lane is Lane.DATA or self._used[lane] >= self._max[lane]:
+            return None
+        self._used[lane] += 1
+        return lane
 
     def take(self, slot: Lane) -> None:
         assert self._used[slot] < self._max[slot]

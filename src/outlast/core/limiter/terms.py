@@ -111,8 +111,19 @@ class Mirror(Protocol):
 
     def take(self, units: int, now: float, *, move: Move | None) -> None: ...
 
-    def observe(self, used: float, now: float) -> None:
-        """Raise it to what the venue says; a lower figure changes nothing."""
+    def take_at_once(self, units: int, lane: Lane, now: float) -> bool:
+        """Take `units` where it is clear at first sight that they fit; False where it is not."""
+        ...
+
+    def untake(self, units: int) -> None:
+        """Undo a `take_at_once` of this very instant: another counter was full."""
+        ...
+
+    def observe(self, used: float, now: float, *, asked_at: float | None = None) -> None:
+        """Raise it to what the venue says; a lower figure changes nothing.
+
+        It was said at some time between `asked_at` and `now`; None: just now.
+        """
         ...
 
     def used(self, now: float) -> float: ...

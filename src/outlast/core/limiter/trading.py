@@ -124,7 +124,14 @@ class TradingCounter:
         ):
             self._adopt(pair, move.symbol, move.client_order_id, now)
 
-    def observe(self, used: float, now: float) -> None:
+    def take_at_once(self, units: int, lane: Lane, now: float) -> bool:
+        """Never: what it costs depends on the order."""
+        return False
+
+    def untake(self, units: int) -> None:
+        raise AssertionError("nothing is ever taken at once from a counter per symbol")
+
+    def observe(self, used: float, now: float, *, asked_at: float | None = None) -> None:
         """The figure of nobody in particular says nothing: see `observe_pair`."""
 
     def observe_pair(self, symbol: str, used: float, now: float) -> None:

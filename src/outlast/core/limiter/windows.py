@@ -28,18 +28,33 @@ class Window:
 
     Our idea of the venue's clock may be off by `doubt_s`, the flight to the venue included. So what
     leaves that close to a boundary may be counted on either side of it, and is charged to both.
+
+    A figure that the venue tells there may be of either window as well. For the old one it is taken
+    as it is. To the new one it is only alleged: were it charged for good, the last figure of a busy
+    minute would shut the next one. Until a figure comes that is surely of the new window, what goes
+    above a lane's share by the alleged one leaves a piece at a time, and never above the limit.
     """
 
     __slots__ = (
+        "_alleged",
+        "_alleged_next",
+        "_ask_at",
         "_burst_max",
         "_burst_second",
         "_burst_used",
+        "_calm_from",
+        "_calm_until",
         "_ceilings",
+        "_data_share",
         "_doubt_s",
         "_index",
+        "_near_end",
+        "_near_start",
         "_next",
         "_offset_s",
         "_previous",
+        "_told",
+        "_told_previous",
         "_used",
         "spec",
     )
@@ -47,8 +62,16 @@ class Window:
     def __init__(self, spec: CounterSpec, doubt_s: float, *, offset_s: float = 0.0) -> None:
         self._index = -inf  # no window yet
         self._previous = self._used = self._next = 0
+        self._told = self._told_previous = 0  # the highest figure that is surely of that window
+        self._alleged = self._alleged_next = 0  # by a figure that may be of another window
+        self._ask_at = -inf
+        self._data_share = 1.0
         self._burst_second = -1.0
         self._burst_used = 0
+        self._calm_from = self._calm_until = -inf
+        """Between the two no boundary is crossed, of seconds or of the doubt, nor is any figure in
+        doubt: each `take` is charged as the one that found them."""
+        self._near_start = self._near_end = False
         self._offset_s = offset_s
         self.spec = spec
         self.configure(spec, doubt_s)
@@ -57,18 +80,23 @@ class Window:
         """Change the limit. What is used stays used, also in a window of another length."""
         if spec.window_s != self.spec.window_s:
             self._carry_over()
-        self.spec = spec
+        self.spec, self._calm_until = spec, -inf
         # One neighbour on each side is remembered: a doubt longer than a window is not covered.
         self._doubt_s = min(doubt_s, spec.window_s)
-        self._ceilings = window_ceilings(spec.limit)
+        self._ceilings = window_ceilings(spec.limit, data_share=self._data_share)
         self._burst_max = (
             max(1.0, _BURST_SHARE * spec.limit) if spec.window_s >= _BURST_WINDOW_MIN_S else inf
         )
 
+    def squeeze(self, data_share: float) -> None:
+        """DATA may use this part of what is its own."""
+        self._data_share = data_share
+        self._ceilings = window_ceilings(self.spec.limit, data_share=data_share)
+
     def set_offset(self, offset_s: float, now: float) -> None:
         """The venue's clock is ahead of ours by this. Time that was corrected has not passed."""
         before = self._roll(now)[0]
-        self._offset_s = offset_s
+        self._offset_s, self._calm_until = offset_s, -inf
         window_s = self.spec.window_s
         if (now + offset_s) // window_s != before:
             self._carry_over()  # which window was charged is anybody's guess
@@ -91,6 +119,11 @@ class Window:
             return (index + windows) * window_s + doubt_s + TICK_S - self._offset_s
         if into_s < doubt_s and self._previous > room:
             return index * window_s + doubt_s + TICK_S - self._offset_s
+        if self._alleged > room:
+            if self._alleged + units > self.spec.limit:
+                return (index + 1) * window_s + doubt_s + TICK_S - self._offset_s
+            if now < self._ask_at:
+                return self._ask_at
         if (
             lane is not Lane.SAFETY
             and self._burst_used
@@ -100,24 +133,73 @@ class Window:
             return self._burst_second + 1.0 + TICK_S - self._offset_s
         return 0.0
 
+    def take_at_once(self, units: int, lane: Lane, now: float) -> bool:
+        """Take `units` where that needs no thought. False, and nothing taken: ask `wait_until`."""
+        room = self._ceilings[lane] - units
+        if not self._calm_from <= now < self._calm_until or self._used > room:
+            return False
+        if self._burst_used + units > self._burst_max and lane is not Lane.SAFETY:
+            return False
+        if self._near_start and self._previous > room:
+            return False
+        self._used += units
+        self._burst_used += units
+        if self._near_start or self._near_end:
+            self._charge_neighbours(units)
+        return True
+
+    def untake(self, units: int) -> None:
+        """Undo a `take_at_once` of this very instant."""
+        self._used -= units
+        self._burst_used -= units
+        self._charge_neighbours(-units)
+
+    def _charge_neighbours(self, units: int) -> None:
+        if self._near_start:
+            self._previous += units
+        if self._near_end:
+            self._next += units
+            if self._alleged_next:
+                self._alleged_next += units
+
     def take(self, units: int, now: float, *, move: Move | None = None) -> None:
         into_s = self._roll(now)[1]
-        self._used += units
-        if into_s < self._doubt_s:
-            self._previous += units
-        if self.spec.window_s - into_s <= self._doubt_s:
-            self._next += units
+        to_end_s = self.spec.window_s - into_s
+        self._near_start, self._near_end = into_s < self._doubt_s, to_end_s <= self._doubt_s
         second = (now + self._offset_s) // 1.0
         if second != self._burst_second:
             self._burst_second, self._burst_used = second, 0
+        self._used += units
         self._burst_used += units
+        self._charge_neighbours(units)
+        if self._alleged:
+            self._alleged += units
+            self._ask_at = now + max(self._doubt_s, TICK_S)
+            self._calm_until = -inf
+            return
+        ahead_s = to_end_s if self._near_end else to_end_s - self._doubt_s
+        if self._near_start:
+            ahead_s = min(ahead_s, self._doubt_s - into_s)
+        self._calm_from = now
+        self._calm_until = min(now + ahead_s, second + 1.0 - self._offset_s)
 
-    def observe(self, used: float, now: float) -> None:
-        if self._roll(now)[1] < self._doubt_s:
-            # It may be the old window's figure: it must not fill the new one for a whole minute.
-            self._previous = max(self._previous, ceil(used))
+    def observe(self, used: float, now: float, *, asked_at: float | None = None) -> None:
+        figure = ceil(used)
+        into_s = self._roll(now)[1]
+        asked_s = into_s if asked_at is None else into_s - max(0.0, now - asked_at)
+        if asked_s >= self._doubt_s:
+            self._used = max(self._used, figure)
+            self._told = max(self._told, figure)
+            self._alleged = 0
+        elif self._told_previous > figure:
+            # Within a window the venue's counter never falls: this one is the new window's.
+            self._used = max(self._used, figure)
         else:
-            self._used = max(self._used, ceil(used))
+            self._previous = max(self._previous, figure)
+            self._alleged = max(self._alleged, self._used, figure)
+            self._calm_until = -inf
+        if self.spec.window_s - into_s <= self._doubt_s:
+            self._alleged_next = max(self._alleged_next, self._next, figure)
 
     def used(self, now: float) -> float:
         self._roll(now)
@@ -129,7 +211,8 @@ class Window:
     def has_headroom(self, units: int, now: float, *, share: float) -> bool:
         """True while the window is used at less than `share` of an even pace."""
         into_s = self._roll(now)[1]
-        return self._used + units <= share * self.spec.limit * into_s / self.spec.window_s
+        used = max(self._used, self._alleged)
+        return used + units <= share * self.spec.limit * into_s / self.spec.window_s
 
     def _roll(self, now: float) -> tuple[float, float]:
         """Move on to the window of `now`; return its number and how far into it that is."""
@@ -140,12 +223,15 @@ class Window:
             ahead = index - self._index
             if ahead == 1:
                 self._previous, self._used, self._next = self._used, self._next, 0
+                self._told_previous, self._told = self._told, 0
+                self._alleged, self._alleged_next = self._alleged_next, 0
                 self._index = index
             elif ahead == inf:
                 self._index = index
             elif ahead > 1:
                 self._previous = self._next if ahead == 2 else 0
                 self._used = self._next = 0
+                self._forget_figures()
                 self._index = index
             elif ahead == -1:
                 return self._index, 0.0  # Corrected a little: still the start of the present one.
@@ -157,6 +243,12 @@ class Window:
 
     def _carry_over(self) -> None:
         """Charge the window that comes next with the most that any of the three was charged."""
-        self._index = -inf
-        self._previous = self._used = max(self._previous, self._used, self._next)
+        self._index = self._calm_until = -inf
+        most = max(self._previous, self._used, self._next, self._alleged, self._alleged_next)
+        self._previous = self._used = most
         self._next = 0
+        self._forget_figures()
+
+    def _forget_figures(self) -> None:
+        self._told = self._told_previous = 0
+        self._alleged = self._alleged_next = 0

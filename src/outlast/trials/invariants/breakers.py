@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from outlast.core.breaker import ORDERS, READS, BreakerSettings
-from outlast.errors import ConfigurationError
+from outlast.errors import BreakerOpen, ConfigurationError
 from outlast.model import Plane, TradingState
 from outlast.trials.invariants.case import Case, Family
 from outlast.trials.invariants.facts import Attempt, ClientFacts, Note
-from outlast.trials.watching import Ending
+from outlast.trials.watching import Answer, Asked, Ending
 
 __all__ = ["CLOSED_WITHIN_S", "COOL_DOWN_S", "Breakers"]
 
@@ -30,6 +30,9 @@ _TRADING: Final = "trading"
 _RECONCILED_BY: Final = frozenset({"orders.read", "positions.read", "balances.read"})
 """What must have been read, by name of the request, before the state counts as aligned."""
 _SHUT: Final = frozenset({"open", "probing"})
+_PLANE_OF: Final = {"mark_price": Plane.MARKET_DATA.value, "submit": _TRADING}
+"""Whose breaker a call may be turned away by; cancels and exits by none."""
+_SAME_INSTANT_S: Final = 0.05
 
 
 @dataclass(slots=True)
@@ -71,18 +74,23 @@ class Breakers(Family):
         self._planes: dict[tuple[str, str], _Plane] = {}
         self._recovery: dict[str, _Recovery] = {}
         self._rate_due_s: float | None = None
+        self._turned_away: list[tuple[str, str, float, str]] = []
+        """Client, plane, instant and story of calls whose breaker is not known to be open."""
+        self._cool_down_s: dict[str, float] = {}
+        """By client: how long its last cool-down was to be, which grows with the outage."""
 
     def opened(self, c: ClientFacts) -> None:
-        now_s = self.case.now_s
         for plane in Plane:
-            old = self._planes.get((c.name, plane.value))
-            if old is None or c.lives > 1:
-                self._planes[c.name, plane.value] = _Plane(since_s=now_s)
+            self._plane(c, plane.value)
 
     def ended(self, c: ClientFacts, how: Ending) -> None:
         del how
         self._recovery.pop(c.name, None)
-        for plane in Plane:  # the next session has breakers of its own, from its first attempt on
+        self._forget(c)
+
+    def _forget(self, c: ClientFacts) -> None:
+        """The next session has breakers of its own, from its first attempt on."""
+        for plane in Plane:
             self._planes.pop((c.name, plane.value), None)
 
     def _plane(self, c: ClientFacts, name: str) -> _Plane:
@@ -91,6 +99,10 @@ class Breakers(Family):
     # What moves a breaker.
 
     def noted(self, c: ClientFacts, note: Note) -> None:
+        if note.kind in ("journal.opened", "journal.resumed"):
+            self._forget(c)  # one that was killed while it was being opened has told no end
+        if note.kind == "recovery.changed":
+            self._cool_down_s[c.name] = note.fields.get("cool_down_s", 0.0)
         if note.kind != "breaker.changed":
             return
         self.case.examined["breaker-generations"] += 1
@@ -106,6 +118,12 @@ class Breakers(Family):
         if self.case.safety_over_s is not None and state == "closed":
             self._check_closed_in_time(c, name, note.at_s)
         was = plane.state
+        if state != "closed":
+            self._turned_away = [
+                entry
+                for entry in self._turned_away
+                if entry[:2] != (c.name, name) or note.at_s - entry[2] >= _SAME_INSTANT_S
+            ]
         if state == "open" and moved_by is None and was not in _SHUT:
             self._check_something_failed(c, name, note)
         plane.state, plane.since_s, plane.era = state, note.at_s, era
@@ -157,6 +175,31 @@ class Breakers(Family):
                 f"{c.name}: the breaker of {name} opened, and none of the last calls had failed",
                 key=f"{c.name}/{name}/{note.at_s}",
             )
+
+    def answered(self, c: ClientFacts, asked: Asked, answer: Answer) -> None:
+        """Nobody is turned away by the breaker of another plane: its own must say so."""
+        if not isinstance(answer.error, BreakerOpen) or asked.call not in _PLANE_OF:
+            return
+        self.case.examined["p6-failure-stays-where-it-is"] += 1
+        name, now_s = _PLANE_OF[asked.call], self.case.now_s
+        plane = self._plane(c, name)
+        was_open = plane.state != "closed" or now_s - plane.since_s < _SAME_INSTANT_S
+        if not was_open and not c.had_no_journal(plane.since_s, now_s):
+            text = (
+                f"{c.name}: {asked.call} (call {asked.number}) was turned away, though the breaker "
+                f"of {name} is closed since {plane.since_s:.3f} s: {answer.error}"
+            )
+            self._turned_away.append((c.name, name, now_s, text))
+
+    def _check_turned_away(self, *, is_over: bool = False) -> None:
+        """The journal tells of a breaker some turns of the loop after it has opened."""
+        waiting, self._turned_away = self._turned_away, []
+        for entry in waiting:
+            client, name, at_s, text = entry
+            if self.case.now_s - at_s < _SAME_INSTANT_S and not is_over:
+                self._turned_away.append(entry)
+            else:
+                self.fail("p6-failure-stays-where-it-is", text, key=f"{client}/{name}/{at_s}")
 
     def _check_in_flight(self, c: ClientFacts, attempt: Attempt, plane: _Plane) -> None:
         self.case.examined["breaker-generations"] += 1
@@ -236,7 +279,9 @@ class Breakers(Family):
     def _due_s(self, c: ClientFacts) -> float:
         """When breakers are to be closed: a session that opened later has as long from then on."""
         assert self.case.safety_over_s is not None
-        return max(self.case.safety_over_s, c.opened_s) + CLOSED_WITHIN_S + COOL_DOWN_S
+        cool_down_s = max(COOL_DOWN_S, self._cool_down_s.get(c.name, 0.0))
+        within_s = CLOSED_WITHIN_S + cool_down_s + self.case.limits_take_s
+        return max(self.case.safety_over_s, c.opened_s) + within_s
 
     def _check_closed_in_time(self, c: ClientFacts, name: str, at_s: float) -> None:
         self.case.examined["breakers-close"] += 1
@@ -246,6 +291,7 @@ class Breakers(Family):
             self.fail("breakers-close", f"{c.name}: {name} closed {late_s:.1f} s too late")
 
     def looked(self, clients: Iterable[ClientFacts]) -> None:
+        self._check_turned_away()
         if self.case.safety_over_s is None:
             return
         for c in clients:
@@ -265,6 +311,7 @@ class Breakers(Family):
                     )
 
     def finish(self) -> None:
+        self._check_turned_away(is_over=True)
         if self.case.safety_over_s is None:
             return
         self.looked(self.case.clients.values())

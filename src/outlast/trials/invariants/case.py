@@ -24,6 +24,12 @@ TOLD_MAX: Final = 3
 Line = tuple[float, Callable[[], str]]
 """An event: when, and what makes its line. Most are never read, so most are never written."""
 
+TIGHT_FACTOR: Final = 0.1
+"""With a tenth of the usual limits or less it is they that space the questions out."""
+TIGHT_S: Final = 120.0
+"""A comparison of everything costs 90 of weight, more than such a minute has; and the window in
+which the trouble ended is used up, as is the next after a correction of the clock."""
+
 
 class Case:
     """One trial before the judges."""
@@ -48,6 +54,12 @@ class Case:
     @property
     def trial(self) -> Trial:
         return self.world.trial
+
+    @property
+    def limits_take_s(self) -> float:
+        """What tight limits add to the time that everything takes."""
+        factor = self.trial.scenario.limits.factor
+        return TIGHT_S if factor is not None and factor <= TIGHT_FACTOR else 0.0
 
     @property
     def truth(self) -> Truth:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -16,10 +17,10 @@ __all__ = ["Convergence"]
 
 KNOWN_WITHIN_S: Final = 30.0
 """After the horizon."""
-TIGHT_FACTOR: Final = 0.1
-"""With a tenth of the usual limits or less it is they that space the questions out: what does not
-fit into the window of a minute in which the trouble ended is asked in the next."""
-TIGHT_S: Final = 60.0
+PROOF_S: Final = {"kraken-spot": 75.0}
+"""What the limits let the proof of one absence take, where they are short at all times: two rounds
+of 10 points and two lookups of 5 before, of a counter that falls by a third of a point a second
+(Kraken's tier `starter`). Proofs stand in line."""
 FRESH_WITHIN_S: Final = 30.0
 """After the next poll."""
 _POLL_JITTER: Final = 1.2
@@ -33,6 +34,8 @@ class Convergence(Family):
         super().__init__(case)
         self._since: dict[tuple[str, str], float] = {}
         """Since when an order of ours is not known, by client and id."""
+        self._in_line: Counter[str] = Counter()
+        """By client: the orders that were not known when faults stopped, or became so later."""
         self._silent_s: dict[tuple[str, str], float] = {}
         """How long the venue has left the request for an order unanswered, at most."""
 
@@ -40,7 +43,15 @@ class Convergence(Family):
 
     def intended(self, c: ClientFacts, order: Order, before: Order | None) -> None:
         del before
-        self._since[c.name, order.client_order_id] = self.case.now_s
+        self._doubt((c.name, order.client_order_id))
+
+    def _doubt(self, key: tuple[str, str]) -> None:
+        if key not in self._since:
+            self._since[key] = self.case.now_s
+            self._in_line[key[0]] += self.case.safety_over_s is not None
+
+    def safety_over(self) -> None:
+        self._in_line = Counter(name for name, _ in self._since)
 
     def attempted(self, c: ClientFacts, attempt: Attempt) -> None:
         if attempt.request == "order.place" and attempt.layer == "transport":
@@ -52,7 +63,7 @@ class Convergence(Family):
         del because, before
         key = (c.name, after.client_order_id)
         if after.status in _UNSETTLED:
-            self._since.setdefault(key, self.case.now_s)
+            self._doubt(key)
             return
         since_s = self._since.pop(key, None)
         if since_s is not None and self.case.safety_over_s is not None:
@@ -67,9 +78,8 @@ class Convergence(Family):
         silent_s = self._silent_s.get((c.name, order.client_order_id), 0.0)
         is_stuck = silent_s >= settings.settle.engine_gives_up_s
         due_s = healthy_s + horizon_s(settings, is_stuck=is_stuck) + KNOWN_WITHIN_S
-        factor = self.case.trial.scenario.limits.factor
-        if factor is not None and factor <= TIGHT_FACTOR:
-            due_s += TIGHT_S
+        due_s += self.case.limits_take_s
+        due_s += self._in_line[c.name] * PROOF_S.get(c.venue, 0.0)
         if self.case.now_s > due_s:
             self.fail(
                 "intents-end",
@@ -89,6 +99,7 @@ class Convergence(Family):
                 continue
             poll_s = session.settings.account_poll_s * _POLL_JITTER
             due_s = max(self.case.safety_over_s, c.opened_s) + poll_s + FRESH_WITHIN_S
+            due_s += self.case.limits_take_s
             if self.case.now_s >= due_s:
                 self._check_fresh(c, session)
 

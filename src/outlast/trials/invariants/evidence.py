@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Final
 
+from outlast.client.orders import CancelReport
 from outlast.core.journal import verify
 from outlast.mock.engine.events import OrderEvent
 from outlast.mock.history import OrderHistory
 from outlast.mock.records import RequestRecord
 from outlast.mock.traffic import settled_ms
+from outlast.model import Order as ModelOrder
 from outlast.trials.invariants.case import Case, Family
-from outlast.trials.invariants.facts import Attempt, ClientFacts, Note, Order, stamp_of
-from outlast.trials.watching import Ending
+from outlast.trials.invariants.facts import FINAL, Attempt, ClientFacts, Note, Order, stamp_of
+from outlast.trials.watching import Answer, Asked, Ending
 
 __all__ = ["Evidence"]
 
 _ON_ITS_WAY_S: Final = 65.0
 """What a process had on the wire when it died, or the trial when it ended, is not over: no request
 waits longer for its answer than this, connecting and a slow network included."""
+
+_WRITTEN_WITHIN_S: Final = 5.0
+"""How long after the disk has room again everything that had to wait is written."""
 
 _SAME_INSTANT_S: Final = 0.002
 """Instants of the venue are whole milliseconds."""
@@ -32,10 +38,9 @@ class Evidence(Family):
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
-        self._unshown: dict[_Key, list[tuple[ClientFacts | None, RequestRecord]]] = {}
-        """Requests at the venue that no attempt has been matched with yet."""
-        self._unmet: dict[_Key, list[tuple[ClientFacts, Attempt]]] = {}
-        """Answered attempts that no request at the venue has been matched with yet."""
+        self._requests: dict[_Key, list[tuple[ClientFacts | None, RequestRecord]]] = {}
+        """What the venue got."""
+        self._answered: dict[_Key, list[tuple[ClientFacts, Attempt]]] = {}
         self._unanswered: dict[_Key, list[Attempt]] = {}
         """Attempts without an answer: their requests may have arrived, then, later or never."""
 
@@ -46,12 +51,7 @@ class Evidence(Family):
             return  # over a socket of the venue: nothing of today's client
         self.case.examined["evidence-complete"] += 1
         key = (record.venue, record.method, record.path, stamp_of(record))
-        unmet = self._unmet.get(key, [])
-        for index, (_c, attempt) in enumerate(unmet):
-            if self._may_be(attempt, record):
-                del unmet[index]
-                return
-        self._unshown.setdefault(key, []).append((c, record))
+        self._requests.setdefault(key, []).append((c, record))
 
     def attempted(self, c: ClientFacts, attempt: Attempt) -> None:
         self.case.examined["evidence-complete"] += 1
@@ -64,38 +64,46 @@ class Evidence(Family):
         key = (c.venue, attempt.method, attempt.path, attempt.stamp)
         if attempt.http_status is None:
             self._unanswered.setdefault(key, []).append(attempt)
-            return
-        unshown = self._unshown.get(key, [])
-        for index, (_c, record) in enumerate(unshown):
-            if self._may_be(attempt, record):
-                del unshown[index]
-                return
-        self._unmet.setdefault(key, []).append((c, attempt))
-
-    def _may_be(self, attempt: Attempt, record: RequestRecord) -> bool:
-        """Whether the request can be the venue's side of the attempt, of those with one key."""
-        return attempt.sent_s <= self.case.at_s(record.arrived_ms) + _SAME_INSTANT_S
+        else:
+            self._answered.setdefault(key, []).append((c, attempt))
 
     def finish(self) -> None:
         for c in self.case.clients.values():
             self._check_chain(c)
-        for unmet in self._unmet.values():
-            for c, attempt in unmet:
-                # The venue may not have settled one yet whose answer comes in pieces.
-                if self.case.now_s - attempt.done_s > _ON_ITS_WAY_S:
-                    self.fail(
-                        "evidence-complete",
-                        f"{c.name}: {attempt} is on record, but the venue got no such request",
-                        key=f"unmet/{attempt.path}/{attempt.sent_s}",
-                    )
-        for key, unshown in self._unshown.items():
-            unanswered = list(self._unanswered.get(key, ()))
-            for whose, record in unshown:
-                own = next((a for a in unanswered if self._may_be(a, record)), None)
-                if own is None:
-                    self._check_unshown(whose, record)
-                else:
-                    unanswered.remove(own)
+        for key in dict.fromkeys((*self._answered, *self._requests)):
+            self._match(key)
+
+    def _match(self, key: _Key) -> None:
+        """Pair the two sides of all requests of one key.
+
+        Unsigned ones have no stamp, and overtake each other on the way: a pair must only not have
+        arrived before it was sent. So the last to leave chooses first, and takes what came next.
+        """
+        by_arrival = sorted(
+            self._requests.get(key, ()), key=lambda entry: (entry[1].arrived_ms, entry[1].ordinal)
+        )
+        arrivals = [self.case.at_s(record.arrived_ms) for _c, record in by_arrival]
+
+        def take(attempt: Attempt) -> bool:
+            at = bisect_left(arrivals, attempt.sent_s - _SAME_INSTANT_S)
+            if at == len(arrivals):
+                return False
+            del arrivals[at], by_arrival[at]
+            return True
+
+        answered = self._answered.get(key, ())
+        for c, attempt in sorted(answered, key=lambda entry: entry[1].sent_s, reverse=True):
+            # The venue may not have settled one yet whose answer comes in pieces.
+            if not take(attempt) and self.case.now_s - attempt.done_s > _ON_ITS_WAY_S:
+                self.fail(
+                    "evidence-complete",
+                    f"{c.name}: {attempt} is on record, but the venue got no such request",
+                    key=f"unmet/{attempt.path}/{attempt.sent_s}",
+                )
+        for attempt in sorted(self._unanswered.get(key, ()), key=_sent_s, reverse=True):
+            take(attempt)
+        for whose, record in by_arrival:
+            self._check_unshown(whose, record)
 
     def _check_unshown(self, whose: ClientFacts | None, record: RequestRecord) -> None:
         arrived_s = self.case.at_s(record.arrived_ms)
@@ -185,6 +193,27 @@ class Evidence(Family):
                 key=f"{c.name}/{fault.seq}",
             )
 
+    # What was told is written.
+
+    def answered(self, c: ClientFacts, asked: Asked, answer: Answer) -> None:
+        """An end that a strategy hears of is in the journal, or nobody can show it later."""
+        for order in _told_of(answer.value):
+            if order.is_external or order.status.value not in FINAL:
+                continue
+            self.case.examined["p8-shown-without-secrets"] += 1
+            written = c.orders.get(order.client_order_id)
+            now_s = self.case.now_s
+            if written is not None and written.status in FINAL:
+                continue
+            if not c.had_no_journal(now_s - _WRITTEN_WITHIN_S, now_s):
+                self.fail(
+                    "p8-shown-without-secrets",
+                    f"{c.name}: {asked.call} (call {asked.number}) told that "
+                    f"{order.client_order_id} is {order.status.value}; the journal has "
+                    f"{'nothing of it' if written is None else written}",
+                    key=f"untold/{order.client_order_id}",
+                )
+
     # No secrets.
 
     def noted(self, c: ClientFacts, note: Note) -> None:
@@ -196,3 +225,16 @@ class Evidence(Family):
                     f"{c.name}: record {note.seq} ({note.kind}) shows the key or the secret",
                     key=f"{c.name}/{note.kind}",
                 )
+
+
+def _told_of(value: object) -> tuple[ModelOrder, ...]:
+    """The orders that an answer tells of."""
+    if isinstance(value, ModelOrder):
+        return (value,)
+    if isinstance(value, CancelReport):
+        return (*value.canceled, *value.ended_otherwise)
+    return ()
+
+
+def _sent_s(attempt: Attempt) -> float:
+    return attempt.sent_s

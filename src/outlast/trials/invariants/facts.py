@@ -92,6 +92,8 @@ class Attempt:
     client_order_id: str | None
     stamp: str
     """The timestamp or nonce that was signed; empty for a request that was not signed."""
+    has_nonce: bool
+    """Such requests are written one after the other, in the order of their nonces."""
     number: int
     paid_by: str | None
     era: int | None
@@ -222,6 +224,7 @@ def read_attempt(note: Note, *, mono_s: float, incarnation: int) -> Attempt:
         costs=fields["costs"],
         client_order_id=fields["client_order_id"],
         stamp=_stamp(fields),
+        has_nonce=fields.get("nonce") is not None,
         number=fields["number"],
         paid_by=fields["paid_by"],
         era=fields["era"],

@@ -15,6 +15,8 @@ __all__ = ["Lanes"]
 _WAITED_S: Final = 0.001
 _LATE_S: Final = 0.5
 """A call may come back this much after its deadline: the round trip of what it does last."""
+_WRITING_S: Final = 3.0
+"""So long may the writing of one request with a nonce hold the next one."""
 _BEHIND: Final = frozenset({"trade", "data"})
 _REMEMBERED: Final = 256
 _SAFETY_CALLS: Final = frozenset({"cancel", "cancel_all", "close_position"})
@@ -53,6 +55,10 @@ class Lanes(Family):
             return
         if not safety.asked_s + _WAITED_S < other.sent_s < safety.sent_s - _WAITED_S:
             return
+        if safety.has_nonce and not other.has_nonce:
+            return  # it may have waited for its turn to be written, which the other needed not
+        if safety.has_nonce and other.sent_s - safety.asked_s < _WRITING_S:
+            return  # the other was being written when it came
         # What was let go took from every counter that the safety request needed, and as much: so
         # there was room for that one.
         had_room = all(

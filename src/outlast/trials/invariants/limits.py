@@ -6,7 +6,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from outlast.core.budget import RETRIES, SAFETY_RETRIES, BudgetSettings
+from outlast.core.budget import (
+    LATE_AFTER,
+    LATE_TOKENS,
+    RETRIES,
+    SAFETY_RETRIES,
+    BudgetSettings,
+)
 from outlast.mock.records import RequestRecord
 from outlast.mock.traffic import settled_ms
 from outlast.trials.invariants.case import Case, Family
@@ -62,10 +68,10 @@ class RetryLedger:
         self._grow(at_s)
         self._tokens = min(self._settings.tokens_max, self._tokens + self._settings.per_success)
 
-    def spend(self, at_s: float) -> bool:
+    def spend(self, at_s: float, *, tokens: float = 1.0) -> bool:
         """Book a retry; False when there was nothing to pay it with."""
         self._grow(at_s)
-        self._tokens -= 1
+        self._tokens -= tokens
         return self._tokens > -_OUT_OF_ORDER
 
     def _grow(self, at_s: float) -> None:
@@ -162,7 +168,13 @@ class Limits(Family):
             self.case.examined["retry-budget-balances"] += 1
             if attempt.paid_by is None:
                 self.fail("retry-budget-balances", f"{c.name}: nobody paid for {attempt}")
-            elif attempt.paid_by == "budget" and not own.spend(attempt.asked_s):
+                return
+            is_late = attempt.number > LATE_AFTER and attempt.lane != "safety"
+            tokens = LATE_TOKENS if is_late else 1.0
+            if is_late and attempt.paid_by != "budget":
+                said = f"{c.name}: late, {attempt} was paid by {attempt.paid_by}"
+                self.fail("retry-budget-balances", said)
+            elif attempt.paid_by == "budget" and not own.spend(attempt.asked_s, tokens=tokens):
                 self.fail(
                     "retry-budget-balances",
                     f"{c.name}: {attempt} was paid by a budget that had nothing left",

@@ -71,6 +71,8 @@ class Orders(Family):
     def __init__(self, case: Case) -> None:
         super().__init__(case)
         self._sends: dict[tuple[str, str], _Sends] = {}
+        self._absent: dict[tuple[str, str], list[float]] = {}
+        """By client and client order id: when a question by the venue's id found no such order."""
         self._fences: dict[tuple[str, str], list[float]] = {}
         """By client and symbol: when requests arrived that the engine itself has answered."""
         self._asked: dict[tuple[str, int], Counter[_Shape]] = {}
@@ -179,9 +181,12 @@ class Orders(Family):
         if c is None:
             return
         answered = record.endpoint in _ENGINE_WORK and record.told is not Told.AMBIGUOUS
-        if answered and record.symbol is not None:
+        if answered:
+            # A cancel by id names no symbol on Kraken: there is one engine to answer it.
             arrived_s = self.case.at_s(record.arrived_ms)
-            self._fences.setdefault((c.name, record.symbol), []).append(arrived_s)
+            self._fences.setdefault((c.name, record.symbol or ""), []).append(arrived_s)
+        if record.endpoint == "orders.query" and record.told is Told.REFUSED:
+            self._note_absent(c, record)
         if record.endpoint != "orders.create":
             return
         creates = (record.create,) if record.create is not None else record.batch
@@ -193,6 +198,17 @@ class Orders(Family):
             self.case.examined["no-blind-repeat"] += 1
             if len(sends.records) > 1:
                 self._check_records(c, create.client_order_id, sends.records)
+
+    def _note_absent(self, c: ClientFacts, record: RequestRecord) -> None:
+        """Kraken is asked by its own id for an order that it had acknowledged.
+
+        The truth notes absence by client order id, which such a question does not name.
+        """
+        asked_for = record.params.get("txid")
+        for order in c.orders.values() if asked_for and record.reply == "ok" else ():
+            if order.venue_order_id == asked_for:
+                told_s = self.case.at_s(settled_ms(record))
+                self._absent.setdefault((c.name, order.client_order_id), []).append(told_s)
 
     def _check_records(self, c: ClientFacts, name: str, records: list[RequestRecord]) -> None:
         """By the venue's account: each but the last was refused before the next one came."""
@@ -336,6 +352,7 @@ class Orders(Family):
             for at_ms in self.case.truth.absent_times(c.account, c.venue, name)
             if (at_s := self.case.at_s(at_ms)) >= due_s
         ]
+        told += [at_s for at_s in self._absent.get((c.name, name), ()) if at_s >= due_s]
         if not told:
             self.fail(
                 "p2-unknown-ends-by-proof",
@@ -345,7 +362,8 @@ class Orders(Family):
             )
             return
         symbol = self.case.truth.traded_as(c.venue, after.symbol)
-        if not any(at_s >= due_s for at_s in self._fences.get((c.name, symbol), ())):
+        fences = [at_s for of in (symbol, "") for at_s in self._fences.get((c.name, of), ())]
+        if not any(at_s >= due_s for at_s in fences):
             self.fail(
                 "p2-unknown-ends-by-proof",
                 f"{c.name}: {after} was held for not placed (because: {because}), but the engine "

@@ -83,7 +83,8 @@ INVARIANTS: Final = (
     _safety(
         6,
         "nothing-stale-as-fresh",
-        "a balance, position or mark that is handed out was true at the venue within its age",
+        "a balance, position or mark that is handed out was true at the venue within its age, and "
+        "a position has every fill that the client has heard of",
     ),
     _safety(
         7,

@@ -7,6 +7,7 @@ from outlast.venues.binance_spot.replies import (
     next_page,
     read_balances,
     read_book,
+    read_dead_mans_switch,
     read_executions,
     read_mark_price,
     read_positions,
@@ -20,6 +21,7 @@ from outlast.venues.binance_spot.requests import (
     VENUE,
     cancel_all_orders,
     cancel_order,
+    dead_mans_switch,
     place_order,
     probe,
     query_balances,
@@ -34,18 +36,26 @@ from outlast.venues.binance_spot.requests import (
     query_time,
 )
 from outlast.venues.binance_spot.signing import sign
+from outlast.venues.binance_spot.status import (
+    STATUS_PAGE,
+    query_system_status,
+    read_system_status,
+    symbol_mode,
+)
 from outlast.venues.binance_spot.verdicts import classify, classify_fault
 
 __all__ = [
     "CONDITIONAL_APART",
     "DEFAULT_ENDPOINTS",
     "PRODUCT",
+    "STATUS_PAGE",
     "TRAITS",
     "VENUE",
     "cancel_all_orders",
     "cancel_order",
     "classify",
     "classify_fault",
+    "dead_mans_switch",
     "limits",
     "next_page",
     "place_order",
@@ -59,9 +69,11 @@ __all__ = [
     "query_open_orders",
     "query_order",
     "query_positions",
+    "query_system_status",
     "query_time",
     "read_balances",
     "read_book",
+    "read_dead_mans_switch",
     "read_executions",
     "read_instruments",
     "read_limits",
@@ -69,7 +81,9 @@ __all__ = [
     "read_order",
     "read_orders",
     "read_positions",
+    "read_system_status",
     "read_time",
     "read_usage",
     "sign",
+    "symbol_mode",
 ]

@@ -56,12 +56,15 @@ _WEIGHTS: Final[Mapping[tuple[str, str], int]] = {
     ("GET", "/api/v3/account"): 20,
     ("GET", "/api/v3/exchangeInfo"): 20,
     ("GET", "/api/v3/time"): 1,
+    ("GET", "/api/v3/aggTrades"): 4,
+    ("GET", "/api/v3/klines"): 2,
 }
 """Where it does not depend on the parameters."""
 
 _WEIGHTS_BY_PARAMETER: Final[Mapping[tuple[str, str], tuple[str, int, int]]] = {
     ("GET", "/api/v3/openOrders"): ("symbol", 6, 80),
     ("GET", "/api/v3/ticker/bookTicker"): ("symbol", 2, 4),
+    ("GET", "/api/v3/ticker/24hr"): ("symbol", 2, 80),
     ("GET", "/api/v3/myTrades"): ("orderId", 5, 20),
 }
 """The parameter that decides, the weight with it, and without."""

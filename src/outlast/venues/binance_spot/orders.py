@@ -33,7 +33,7 @@ from outlast.venues.binance_spot.replies import read
 from outlast.venues.binance_spot.verdicts import nothing_was_open
 from outlast.wire import WireReply, WireRequest
 
-__all__ = ["read_order", "read_orders"]
+__all__ = ["read_order", "read_orders", "status_of", "time_in_force_of", "type_of"]
 
 _STATUSES: Final = {
     "NEW": OrderStatus.ACCEPTED,
@@ -161,15 +161,15 @@ def _report(body: bytes | msgspec.Raw, instruments: Mapping[str, Instrument]) ->
         client_order_id=row.orig_client_order_id or row.client_order_id,
         venue_order_id=str(row.order_id),
         symbol=symbol,
-        status=_status(row, new),
+        status=status_of(row.status, row.executed_qty, new),
         side=side,
-        order_type=_order_type(row, new),
+        order_type=type_of(row.type, row.price, new),
         qty=row.orig_qty,
         filled_qty=row.executed_qty,
         price=row.price or None,
         stop_price=row.stop_price or None,
         avg_price=_avg_price(row),
-        time_in_force=_time_in_force(row.time_in_force, new),
+        time_in_force=time_in_force_of(row.time_in_force, new),
         post_only=row.type == "LIMIT_MAKER",
         created_ms=row.time,
         updated_ms=row.update_time if row.update_time is not None else row.transact_time,
@@ -199,27 +199,27 @@ def _execution(fill: _FillRow, row: _OrderRow, symbol: str, side: Side) -> Execu
     )
 
 
-def _status(row: _OrderRow, new: list[str]) -> OrderStatus:
+def status_of(text: str, filled: Decimal, new: list[str]) -> OrderStatus:
     """A status that is new may be live: it counts as exposure and is looked up again."""
-    status = _STATUSES.get(row.status)
+    status = _STATUSES.get(text)
     if status is None:
-        new.append(f"status={row.status}")
+        new.append(f"status={text}")
         status = OrderStatus.ACCEPTED
-    if status is OrderStatus.ACCEPTED and row.executed_qty > 0:
+    if status is OrderStatus.ACCEPTED and filled > 0:
         return OrderStatus.PARTIALLY_FILLED
     return status
 
 
-def _order_type(row: _OrderRow, new: list[str]) -> OrderType:
+def type_of(text: str, price: Decimal | None, new: list[str]) -> OrderType:
     """A type that is new is told by whether it has a price."""
-    known = _TYPES.get(row.type)
+    known = _TYPES.get(text)
     if known is None:
-        new.append(f"type={row.type}")
-        return OrderType.LIMIT if row.price else OrderType.MARKET
+        new.append(f"type={text}")
+        return OrderType.LIMIT if price else OrderType.MARKET
     return known
 
 
-def _time_in_force(text: str, new: list[str]) -> TimeInForce:
+def time_in_force_of(text: str, new: list[str]) -> TimeInForce:
     known = _TIMES_IN_FORCE.get(text)
     if known is None:
         new.append(f"timeInForce={text}")

@@ -32,6 +32,7 @@ __all__ = [
     "read",
     "read_balances",
     "read_book",
+    "read_dead_mans_switch",
     "read_executions",
     "read_mark_price",
     "read_positions",
@@ -208,6 +209,11 @@ def read_mark_price(request: WireRequest, reply: WireReply) -> Decimal | Failure
         return (bid + ask) / 2
 
     return read(request, reply, values)
+
+
+def read_dead_mans_switch(request: WireRequest, reply: WireReply) -> float | Failure:
+    """There is none, so it is off."""
+    return read(request, reply, lambda _body: 0.0)
 
 
 def read_time(request: WireRequest, reply: WireReply) -> int | Failure:

@@ -27,6 +27,7 @@ __all__ = [
     "VENUE",
     "cancel_all_orders",
     "cancel_order",
+    "dead_mans_switch",
     "executions_after",
     "executions_since",
     "place_order",
@@ -46,7 +47,11 @@ __all__ = [
 VENUE: Final = "binance-spot"
 PRODUCT: Final = Product.SPOT
 CONDITIONAL_APART: Final = False
-TRAITS: Final = Traits()
+TRAITS: Final = Traits(
+    spare_roots=tuple(f"https://api{n}.binance.com" for n in (1, 2, 3, 4)),
+)
+"""api1 to api4 serve the same, "faster but less stable". Source: Binance Spot API docs,
+"General API Information" (rest-api.md)."""
 DEFAULT_ENDPOINTS: Final[Mapping[str, str]] = {
     "rest": "https://api.binance.com",
     "stream": "wss://stream.binance.com:9443",
@@ -173,6 +178,11 @@ def cancel_all_orders(instrument: Instrument, *, conditional: bool = False) -> W
     )
 
 
+def dead_mans_switch(instrument: Instrument | None, *, timeout_s: int) -> None:
+    """Spot has none. Source: Binance spot REST docs, Trading endpoints, 2026-07."""
+    return
+
+
 def query_order(
     instrument: Instrument,
     client_order_id: str | None = None,
@@ -295,7 +305,8 @@ def query_mark_price(instrument: Instrument) -> WireRequest:
 
 
 def query_time() -> WireRequest:
-    return _public("time.read", "/api/v3/time", [])
+    """Everything that is signed needs it, so it goes before what can wait."""
+    return _public("time.read", "/api/v3/time", [], lane=Lane.RECONCILE)
 
 
 def probe() -> WireRequest:

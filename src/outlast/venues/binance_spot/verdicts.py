@@ -47,7 +47,11 @@ ANSWERS: Final[Mapping[str, str | None]] = {
     "instruments.read": "symbols",
     "book.read": "lastUpdateId",
     "mark_price.read": "bidPrice",
+    "trades.read": None,
+    "ticker.read": "lastPrice",
+    "candles.read": None,
     "time.read": "serverTime",
+    "status.read": "status",
     "probe": "serverTime",
 }
 """By request: the key that the object that answers must have; None means an array."""

@@ -8,6 +8,7 @@ from outlast.venues.binance_um.replies import (
     next_page,
     read_balances,
     read_book,
+    read_dead_mans_switch,
     read_executions,
     read_mark_price,
     read_positions,
@@ -21,6 +22,7 @@ from outlast.venues.binance_um.requests import (
     VENUE,
     cancel_all_orders,
     cancel_order,
+    dead_mans_switch,
     place_order,
     probe,
     query_balances,
@@ -35,17 +37,25 @@ from outlast.venues.binance_um.requests import (
     query_time,
 )
 from outlast.venues.binance_um.signing import sign
+from outlast.venues.binance_um.status import (
+    STATUS_PAGE,
+    query_system_status,
+    read_system_status,
+    symbol_mode,
+)
 
 __all__ = [
     "CONDITIONAL_APART",
     "DEFAULT_ENDPOINTS",
     "PRODUCT",
+    "STATUS_PAGE",
     "TRAITS",
     "VENUE",
     "cancel_all_orders",
     "cancel_order",
     "classify",
     "classify_fault",
+    "dead_mans_switch",
     "limits",
     "next_page",
     "place_order",
@@ -59,9 +69,11 @@ __all__ = [
     "query_open_orders",
     "query_order",
     "query_positions",
+    "query_system_status",
     "query_time",
     "read_balances",
     "read_book",
+    "read_dead_mans_switch",
     "read_executions",
     "read_instruments",
     "read_limits",
@@ -69,7 +81,9 @@ __all__ = [
     "read_order",
     "read_orders",
     "read_positions",
+    "read_system_status",
     "read_time",
     "read_usage",
     "sign",
+    "symbol_mode",
 ]

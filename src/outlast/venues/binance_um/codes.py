@@ -295,15 +295,21 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "order.cancel": ("orderId", "algoId"),
     "order.read": ("orderId", "algoId"),
     "orders.cancel": ("code",),
+    "orders.deadman": ("countdownTime",),
     "instruments.read": ("symbols",),
     "book.read": ("lastUpdateId",),
     "mark_price.read": ("markPrice",),
+    "trades.read": (),
+    "ticker.read": ("lastPrice",),
+    "candles.read": (),
     "time.read": ("serverTime",),
     "probe": ("serverTime",),
     "orders.read": (),
     "executions.read": (),
     "positions.read": (),
     "balances.read": (),
+    "stream.ticket": ("listenKey",),
+    "stream.keep": ("listenKey",),
 }
 """By request: the keys of which one must be in the object that answers; none means an array."""
 
@@ -339,7 +345,7 @@ def _flaw(request: WireRequest, body: Body) -> Meaning | None:
     expected = ANSWERS[request.name]
     if not expected:
         return HOLLOW if body.rows is None else None
-    if body.fields is None or not any(key in body.fields for key in expected):
+    if body.fields is None or body.fields.keys().isdisjoint(expected):
         return HOLLOW
     if request.name == "orders.cancel" and body.code != "200":
         return HOLLOW

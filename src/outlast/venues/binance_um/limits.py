@@ -75,6 +75,9 @@ COSTS: Final[Mapping[tuple[str, str], tuple[Cost, ...]]] = {
     ("GET", "/fapi/v1/exchangeInfo"): _weight(1),
     ("GET", "/fapi/v1/time"): _weight(1),
     ("GET", "/fapi/v1/ping"): _weight(1),
+    ("GET", "/fapi/v1/aggTrades"): _weight(20),
+    ("POST", "/fapi/v1/listenKey"): _weight(1),
+    ("PUT", "/fapi/v1/listenKey"): _weight(1),
 }
 """What one request costs, where that does not depend on its parameters."""
 
@@ -82,22 +85,30 @@ COSTS_BY_SYMBOL: Final[Mapping[tuple[str, str], tuple[int, int]]] = {
     ("GET", "/fapi/v1/openOrders"): (1, 40),
     ("GET", "/fapi/v1/openAlgoOrders"): (1, 40),
     ("GET", "/fapi/v1/premiumIndex"): (1, 10),
+    ("GET", "/fapi/v1/ticker/24hr"): (1, 40),
 }
 """Weight for one symbol, and for all of them."""
 
 DEPTH_COSTS: Final[Mapping[int, int]] = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 """Weight of a book snapshot by its depth; there are no other depths."""
 
+_KLINES: Final[tuple[tuple[int, int], ...]] = ((99, 1), (499, 2), (1000, 5), (1500, 10))
+"""Candles up to which a read of them has a weight."""
+
 
 def costs(method: str, path: str, params: Sequence[tuple[str, str]]) -> tuple[Cost, ...]:
     """What one attempt takes from which counter. It is spent at sending, answered or not."""
+    known = COSTS.get((method, path))
+    if known is not None:
+        return known
     given = dict(params)
     if path == "/fapi/v1/depth":
         return _weight(DEPTH_COSTS[int(given["limit"])])
-    if (method, path) in COSTS_BY_SYMBOL:
-        one, every = COSTS_BY_SYMBOL[method, path]
-        return _weight(one if "symbol" in given else every)
-    return COSTS[method, path]
+    if path == "/fapi/v1/klines":
+        limit = int(given["limit"])
+        return _weight(next(weight for up_to, weight in _KLINES if limit <= up_to))
+    one, every = COSTS_BY_SYMBOL[method, path]
+    return _weight(one if "symbol" in given else every)
 
 
 class _Limit(msgspec.Struct, rename="camel"):

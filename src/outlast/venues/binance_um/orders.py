@@ -22,7 +22,15 @@ from outlast.venues.binance_um.codes import ERRORS, OURS
 from outlast.venues.binance_um.replies import Row, check_amount, decode, read, side_of, symbol_of
 from outlast.wire import WireReply, WireRequest
 
-__all__ = ["read_order", "read_orders"]
+__all__ = [
+    "POST_ONLY",
+    "amount_of",
+    "read_order",
+    "read_orders",
+    "status_of",
+    "time_in_force_of",
+    "type_of",
+]
 
 _STATUSES: Final = {
     "NEW": OrderStatus.ACCEPTED,
@@ -54,7 +62,7 @@ _TIMES_IN_FORCE: Final = {
     "GTE_GTC": TimeInForce.GTC,  # until canceled or until the position is gone
 }
 
-_POST_ONLY: Final = frozenset({"GTX", "RPI"})
+POST_ONLY: Final = frozenset({"GTX", "RPI"})
 
 _OTHER_ORDER: Final = Meaning(
     Layer.VENUE, "answer_for_another_order", Outcome.UNKNOWN, Remedy.SETTLE, Scope.PLANE, OURS
@@ -164,16 +172,16 @@ def _order_report(row: _OrderRow, instruments: Mapping[str, Instrument]) -> Orde
         client_order_id=row.client_order_id,
         venue_order_id=str(row.order_id),
         symbol=symbol_of(row.symbol, instruments),
-        status=_status(row.status, row.executed_qty, new),
+        status=status_of(row.status, row.executed_qty, new),
         side=side_of(row.side),
-        order_type=_order_type(row.type, row.price, new),
+        order_type=type_of(row.type, row.price, new),
         qty=row.orig_qty,
         filled_qty=row.executed_qty,
         price=row.price or None,
         stop_price=row.stop_price or None,
         avg_price=row.avg_price or None,
-        time_in_force=_time_in_force(row.time_in_force, new),
-        post_only=row.time_in_force in _POST_ONLY,
+        time_in_force=time_in_force_of(row.time_in_force, new),
+        post_only=row.time_in_force in POST_ONLY,
         reduce_only=row.reduce_only,
         created_ms=row.time,
         updated_ms=row.update_time,
@@ -188,29 +196,29 @@ def _algo_report(row: _AlgoRow, instruments: Mapping[str, Instrument]) -> OrderR
 
     The Algo service's own id is never needed, and executions come under the engine's.
     """
-    filled = _amount("actualQty", row.actual_qty) or Decimal(0)
+    filled = amount_of("actualQty", row.actual_qty) or Decimal(0)
     if filled < 0 or row.quantity < 0:
         raise ValueError(f"actualQty {filled} of quantity {row.quantity}")
     new: list[str] = []
     if row.algo_status == "FINISHED":
         status = _finished(row, filled, new)
     else:
-        status = _status(row.algo_status, filled, new)
+        status = status_of(row.algo_status, filled, new)
     return OrderReport(
         client_order_id=row.client_algo_id,
         venue_order_id=row.actual_order_id if row.actual_order_id != "0" else "",
         symbol=symbol_of(row.symbol, instruments),
         status=status,
         side=side_of(row.side),
-        order_type=_order_type(row.order_type, row.price, new),
+        order_type=type_of(row.order_type, row.price, new),
         # 0 is an order that closes the whole position, whatever it is by then.
         qty=row.quantity or filled,
         filled_qty=filled,
         price=row.price or None,
         stop_price=row.trigger_price or None,
-        avg_price=(_amount("actualPrice", row.actual_price) or None) if filled else None,
-        time_in_force=_time_in_force(row.time_in_force, new),
-        post_only=row.time_in_force in _POST_ONLY,
+        avg_price=(amount_of("actualPrice", row.actual_price) or None) if filled else None,
+        time_in_force=time_in_force_of(row.time_in_force, new),
+        post_only=row.time_in_force in POST_ONLY,
         reduce_only=row.reduce_only,
         created_ms=row.create_time,
         updated_ms=row.update_time,
@@ -227,7 +235,7 @@ def _finished(row: _AlgoRow, filled: Decimal, new: list[str]) -> OrderStatus:
     return OrderStatus.FILLED if 0 < filled >= row.quantity else OrderStatus.EXPIRED
 
 
-def _status(text: str, filled: Decimal, new: list[str]) -> OrderStatus:
+def status_of(text: str, filled: Decimal, new: list[str]) -> OrderStatus:
     """A status that is new may be live: it counts as exposure and is looked up again."""
     status = _STATUSES.get(text)
     if status is None:
@@ -238,7 +246,7 @@ def _status(text: str, filled: Decimal, new: list[str]) -> OrderStatus:
     return status
 
 
-def _order_type(text: str, price: Decimal | None, new: list[str]) -> OrderType:
+def type_of(text: str, price: Decimal | None, new: list[str]) -> OrderType:
     """A type that is new (a trailing stop, a liquidation) is told by whether it has a price."""
     known = _TYPES.get(text)
     if known is None:
@@ -247,7 +255,7 @@ def _order_type(text: str, price: Decimal | None, new: list[str]) -> OrderType:
     return known
 
 
-def _time_in_force(text: str, new: list[str]) -> TimeInForce:
+def time_in_force_of(text: str, new: list[str]) -> TimeInForce:
     known = _TIMES_IN_FORCE.get(text)
     if known is None:
         new.append(f"timeInForce={text}")
@@ -255,7 +263,7 @@ def _time_in_force(text: str, new: list[str]) -> TimeInForce:
     return known
 
 
-def _amount(name: str, text: str) -> Decimal | None:
+def amount_of(name: str, text: str) -> Decimal | None:
     """The amount in a field that may be empty text."""
     if not text:
         return None

@@ -48,6 +48,7 @@ __all__ = [
     "read",
     "read_balances",
     "read_book",
+    "read_dead_mans_switch",
     "read_executions",
     "read_mark_price",
     "read_positions",
@@ -245,6 +246,15 @@ def read_mark_price(request: WireRequest, reply: WireReply) -> Decimal | Failure
         return price
 
     return read(request, reply, values)
+
+
+class _Countdown(msgspec.Struct, rename="camel"):
+    countdown_time: str
+
+
+def read_dead_mans_switch(request: WireRequest, reply: WireReply) -> float | Failure:
+    """In how many seconds it fires; 0.0 when it is off."""
+    return read(request, reply, lambda body: int(decode(body, _Countdown).countdown_time) / 1000)
 
 
 def read_time(request: WireRequest, reply: WireReply) -> int | Failure:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from outlast.errors import InvalidOrder
+from outlast.errors import InvalidOrder, Scope
 from outlast.model import Instrument, OrderRequest, OrderType, Plane, Product, TimeInForce
 from outlast.venues import _binance
 from outlast.venues.binance_um.limits import DEPTH_COSTS, costs
@@ -26,6 +26,7 @@ __all__ = [
     "VENUE",
     "cancel_all_orders",
     "cancel_order",
+    "dead_mans_switch",
     "place_order",
     "plain",
     "probe",
@@ -44,7 +45,7 @@ __all__ = [
 VENUE: Final = "binance-um"
 PRODUCT: Final = Product.USDM_FUTURES
 CONDITIONAL_APART: Final = True
-TRAITS: Final = Traits()
+TRAITS: Final = Traits(dead_mans_switch=Scope.SYMBOL)
 DEFAULT_ENDPOINTS: Final[Mapping[str, str]] = {
     "rest": "https://fapi.binance.com",
     "stream": "wss://fstream.binance.com",
@@ -180,6 +181,24 @@ def cancel_all_orders(instrument: Instrument, *, conditional: bool = False) -> W
     )
 
 
+def dead_mans_switch(instrument: Instrument | None, *, timeout_s: int) -> WireRequest:
+    """One countdown a symbol; each call starts it anew, 0 ends it.
+
+    Conditional orders are not said to be included, so count on them to stay.
+
+    Source: Binance USD-M futures docs, Auto-Cancel All Open Orders.
+    """
+    assert instrument is not None
+    return _write(
+        "orders.deadman",
+        "POST",
+        "/fapi/v1/countdownCancelAll",
+        [("symbol", instrument.venue_symbol), ("countdownTime", str(timeout_s * 1000))],
+        lane=Lane.SAFETY,
+        symbol=instrument.symbol,
+    )
+
+
 def query_order(
     instrument: Instrument,
     client_order_id: str | None = None,
@@ -275,7 +294,8 @@ def query_mark_price(instrument: Instrument) -> WireRequest:
 
 
 def query_time() -> WireRequest:
-    return _public("time.read", "/fapi/v1/time", [])
+    """Everything that is signed needs it, so it goes before what can wait."""
+    return _public("time.read", "/fapi/v1/time", [], lane=Lane.RECONCILE)
 
 
 def probe() -> WireRequest:

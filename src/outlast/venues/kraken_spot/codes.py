@@ -247,17 +247,21 @@ ANSWERS: Final[Mapping[str, str | None]] = {
     "AddOrder": "txid",
     "CancelOrder": "count",
     "CancelAll": "count",
+    "CancelAllOrdersAfter": "currentTime",
     "OpenOrders": "open",
     "ClosedOrders": "closed",
     "TradesHistory": "trades",
     "Time": "unixtime",
     "SystemStatus": "status",
+    "GetWebSocketsToken": "token",
     # Keyed by what was asked for. Only an account's own rows may all be missing.
     "QueryOrders": None,
     "BalanceEx": None,
     "AssetPairs": "",
     "Depth": "",
     "Ticker": "",
+    "Trades": "last",
+    "OHLC": "last",
 }
 """By method: the key that `result` must have; empty text where it must have any key at all."""
 

@@ -54,9 +54,14 @@ _HISTORY: Final = 4
 """TradesHistory and ClosedOrders. 4 in the docs of 2026-05-27, 2 in older ones and in the SDK: the
 larger is budgeted."""
 
-_TRADING: Final[Mapping[str, int]] = {"AddOrder": 1, "CancelOrder": 0, "CancelAll": 1}
-"""What these always add to the trading counter, where they count instead. CancelAll: 1 for each
-pair, as the SDK assumes; the page does not list it."""
+_TRADING: Final[Mapping[str, int]] = {
+    "AddOrder": 1,
+    "CancelOrder": 0,
+    "CancelAll": 1,
+    "CancelAllOrdersAfter": 1,
+}
+"""What these always add to the trading counter, where they count instead. Of the last two: 1 for
+each pair, as the SDK assumes; the page does not list them."""
 _HISTORIES: Final = frozenset({"TradesHistory", "ClosedOrders"})
 
 

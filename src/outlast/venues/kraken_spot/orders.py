@@ -41,9 +41,9 @@ from outlast.venues.kraken_spot.replies import (
 from outlast.venues.kraken_spot.requests import canonical, is_venue_id
 from outlast.wire import WireReply, WireRequest
 
-__all__ = ["read_order", "read_orders"]
+__all__ = ["TYPES", "read_order", "read_orders"]
 
-_TYPES: Final = {
+TYPES: Final = {
     "limit": OrderType.LIMIT,
     "market": OrderType.MARKET,
     "stop-loss": OrderType.STOP_MARKET,
@@ -185,7 +185,7 @@ def _placed(request: WireRequest, txids: list[str], instrument: Instrument) -> O
     asked = dict(request.params)
     if len(txids) != 1 or not is_venue_id(txids[0]):
         raise ValueError(f"txid {txids}")
-    order_type = _TYPES[asked["ordertype"]]
+    order_type = TYPES[asked["ordertype"]]
     stop_price, price = _prices(order_type, asked.get("price", "0"), asked.get("price2", "0"), [])
     return OrderReport(
         client_order_id=asked["cl_ord_id"],
@@ -210,7 +210,7 @@ def _report(txid: str, row: _OrderRow, symbols: Symbols) -> OrderReport:
         raise ValueError(f"vol_exec {row.vol_exec} of vol {row.vol}")
     new: list[str] = []
     status = _status(row, new)
-    order_type = _TYPES.get(row.descr.ordertype)
+    order_type = TYPES.get(row.descr.ordertype)
     if order_type is None:
         # A trailing stop, an iceberg, a position that is settled: told by whether it has a price.
         new.append(f"ordertype={row.descr.ordertype}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -32,6 +33,7 @@ __all__ = [
     "read",
     "read_balances",
     "read_book",
+    "read_dead_mans_switch",
     "read_executions",
     "read_mark_price",
     "read_positions",
@@ -289,6 +291,29 @@ def _only(rows: Mapping[str, T]) -> T:
 
 class _Time(msgspec.Struct):
     unixtime: int
+
+
+class _Timer(msgspec.Struct, rename="camel"):
+    current_time: str
+    trigger_time: str | int | None = None
+
+
+def read_dead_mans_switch(request: WireRequest, reply: WireReply) -> float | Failure:
+    """In how many seconds it fires; 0.0 when it is off.
+
+    The venue writes that as "0", or leaves it out.
+
+    Source: Kraken docs, Cancel All Orders After X.
+    """
+
+    def values(result: msgspec.Raw) -> float:
+        timer = decode(result, _Timer)
+        if timer.trigger_time in (None, "0", 0):
+            return 0.0
+        fires_at = datetime.fromisoformat(str(timer.trigger_time))
+        return (fires_at - datetime.fromisoformat(timer.current_time)).total_seconds()
+
+    return read(request, reply, values)
 
 
 def read_time(request: WireRequest, reply: WireReply) -> int | Failure:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from outlast.errors import ConfigurationError, InvalidOrder
+from outlast.errors import ConfigurationError, InvalidOrder, Scope
 from outlast.model import Instrument, OrderRequest, OrderType, Plane, Product, TimeInForce
 from outlast.venues.kraken_spot.limits import costs
 from outlast.wire import Auth, Lane, Traits, WireRequest
@@ -27,6 +27,7 @@ __all__ = [
     "cancel_all_orders",
     "cancel_order",
     "canonical",
+    "dead_mans_switch",
     "is_venue_id",
     "place_order",
     "probe",
@@ -45,7 +46,13 @@ __all__ = [
 VENUE: Final = "kraken-spot"
 PRODUCT: Final = Product.SPOT
 CONDITIONAL_APART: Final = False
-TRAITS: Final = Traits(uses_nonce=True, uuid_order_ids=True, time_step_ms=1000.0, tells_state=False)
+TRAITS: Final = Traits(
+    dead_mans_switch=Scope.ACCOUNT,
+    uses_nonce=True,
+    uuid_order_ids=True,
+    time_step_ms=1000.0,
+    tells_state=False,
+)
 DEFAULT_ENDPOINTS: Final[Mapping[str, str]] = {
     "rest": "https://api.kraken.com",
     "stream": "wss://ws.kraken.com",
@@ -191,6 +198,18 @@ def cancel_all_orders(instrument: Instrument, *, conditional: bool = False) -> W
     return _write("orders.cancel", "CancelAll", [], lane=Lane.SAFETY)
 
 
+def dead_mans_switch(instrument: Instrument | None, *, timeout_s: int) -> WireRequest:
+    """One timer for the account: it cancels the orders of other programs, too.
+
+    It runs on while the venue is down, and fires when the engine is back.
+
+    Source: Kraken docs, Cancel All Orders After X.
+    """
+    return _write(
+        "orders.deadman", "CancelAllOrdersAfter", [("timeout", str(timeout_s))], lane=Lane.SAFETY
+    )
+
+
 # Private reads ------------------------------------------------------------------------------------
 
 
@@ -282,7 +301,8 @@ def query_mark_price(instrument: Instrument) -> WireRequest:
 
 
 def query_time() -> WireRequest:
-    return _public("time.read", "Time", [])
+    """Everything that is signed needs it, so it goes before what can wait."""
+    return _public("time.read", "Time", [], lane=Lane.RECONCILE)
 
 
 def probe() -> WireRequest:

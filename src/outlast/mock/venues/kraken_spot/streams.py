@@ -1,4 +1,4 @@
-"""Kraken spot over WebSocket v2: `/v2` and `/v2/auth`.
+"""Kraken spot over WebSocket v2: `/v2`, and `/auth/v2` or `/v2/auth` for private channels.
 
 Status first, then one answer per symbol before anything else of a subscription, a heartbeat every
 second once there is one. Source: Kraken docs, "Spot WebSockets Introduction" and the v2 pages;
@@ -40,7 +40,11 @@ _IDLE_MS: Final = 60_000
 _MESSAGES_MAX: Final = 100
 """Messages a second; the venue's own limit is dynamic and not published."""
 _RULES: Final = SocketRules(ping_every_s=None, lifetime_s=None)
-_PATHS: Final[Mapping[str, Feed]] = {"/v2": Feed.MARKET, "/v2/auth": Feed.USER}
+_PATHS: Final[Mapping[str, Feed]] = {
+    "/v2": Feed.MARKET,
+    "/v2/auth": Feed.USER,
+    "/auth/v2": Feed.USER,  # under a root that stands for the host of private connections
+}
 _TRIGGERS: Final = ("trades", "bbo")
 _OWN_TOPICS: Final = frozenset({"status", "heartbeat"})
 """What a client is on without having asked for it."""
