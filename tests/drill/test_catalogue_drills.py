@@ -29,9 +29,6 @@ NEEDS: dict[str, str] = {
     "kraken-degraded-cancel-only-recovery": (
         f"reconciled_by_end: an order that the venue cancelled without a word; {_CACHES}"
     ),
-    "preopen-post-only": (
-        "reconciled_by_end: the venue shows dollars with four decimals, the truth has more"
-    ),
     "quorum-loss-backlog": f"reconciled_by_end: balances stale to the end; {_CACHES}",
     "zero-balances": f"no_trade_on_untrusted while balances are stale; {_CACHES}",
 }

@@ -258,3 +258,13 @@ def test_a_journal_with_gaps_breaks_evidence_complete(belief, said):
 @pytest.mark.parametrize("requests", [3, 4, [1, 2, 3], {"market.read": 3}])
 def test_a_journal_of_every_request_keeps_evidence_complete(requests):
     assert three_requests().holds(journal(requests=requests))
+
+
+def test_a_belief_has_a_balance_as_exactly_as_the_venue_shows_it():
+    run, _ = traded()
+    run.balance(40, "9994.123456")
+    run.truth.shown_balances[UM] = lambda _currency, amount: round(amount, 4)
+    run.until(600)
+    assert run.holds({**RIGHT, "balances": {"USDT": "9994.1235"}})
+    assert run.holds({**RIGHT, "balances": {"USDT": "9994.123456"}})
+    assert not run.holds({**RIGHT, "balances": {"USDT": "9994.1234"}})

@@ -57,7 +57,7 @@ def run(folder, source: str, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-            *("-p", "no:randomly", "-p", "pytest_outlast", *options),
+            *("-p", "no:randomly", *options),
         ],
         cwd=folder,
         capture_output=True,

@@ -177,6 +177,7 @@ class Run:
         engine.listen(tell_truth, public_trades=False)
         engine.on_forgotten(tell_forgotten)
         dialect.attach(engine)
+        self.truth.shown_balances[dialect.venue] = dialect.shown_balance
         stage = Stage(
             venue=dialect.venue,
             product=dialect.product,

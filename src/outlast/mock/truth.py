@@ -65,6 +65,8 @@ class Truth:
         self.conditions = Conditions()
         self.now_ms = scenario.t0_ms
         """The latest venue time that anything was reported for: the end of the run so far."""
+        self.shown_balances: dict[str, Callable[[str, Decimal], Decimal]] = {}
+        """By venue: an amount of a currency as its answers show it."""
         self.on_change: Callable[[], None] | None = None
         """Called after anything but prices was reported; for those who look on."""
         self._absent: dict[str, dict[tuple[str, str], array[int]]] = {}

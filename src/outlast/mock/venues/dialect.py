@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Protocol
 
 from outlast.mock.engine.model import Product
@@ -146,6 +147,9 @@ class Dialect(Protocol):
 
     def attach(self, engine: Engine) -> None:
         """The engine behind this venue, once, before anything happens: to listen to it."""
+
+    def shown_balance(self, currency: str, amount: Decimal) -> Decimal:
+        """The amount as the venue's answers show it, rounded where they round."""
 
     def route(self, message: HttpMessage) -> Call | None:
         """What the request asks for; None when the venue has no such path or method."""

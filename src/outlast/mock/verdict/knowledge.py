@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -75,9 +75,10 @@ def _differences(case: Case, history: AccountHistory, belief: VenueBelief) -> It
         yield from _order_differences(case, history, belief.orders)
     if belief.positions is not None:
         believed = {case.truth.traded_as(history.venue, s): q for s, q in belief.positions.items()}
-        yield from _amount_differences(case, "position of", believed, history.positions)
+        yield from _amount_differences(case, "position of", believed, history.positions, _exact)
     if belief.balances is not None:
-        yield from _amount_differences(case, "balance of", belief.balances, history.balances)
+        shown = case.truth.shown_balances.get(history.venue, _exact)
+        yield from _amount_differences(case, "balance of", belief.balances, history.balances, shown)
 
 
 def _order_differences(
@@ -128,13 +129,21 @@ def _word(status: OrderStatus) -> str:
     return OPEN if status in (OrderStatus.NEW, OrderStatus.UNTRIGGERED) else status.value
 
 
+def _exact(_name: str, amount: Decimal) -> Decimal:
+    return amount
+
+
 def _amount_differences(
-    case: Case, what: str, believed: Mapping[str, Decimal], tracked: Mapping[str, Tracked]
+    case: Case,
+    what: str,
+    believed: Mapping[str, Decimal],
+    tracked: Mapping[str, Tracked],
+    shown: Callable[[str, Decimal], Decimal],
 ) -> Iterator[Offence]:
     for name in sorted({*believed, *tracked}):
         said = believed.get(name, ZERO)
         true = tracked[name].reported.at(case.end_ms, ZERO) if name in tracked else ZERO
-        if said != true:
+        if said not in (true, shown(name, true)):
             text = f"the belief has a {what} {name} of {said:f}, in truth it is {true:f}"
             yield Offence(case.end_ms, None, text)
 

@@ -8,6 +8,7 @@ lists, icebergs, trailing stops, pegged orders, margin.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from outlast.mock.engine.engine import Engine
@@ -115,6 +116,9 @@ class BinanceSpotDialect:
     @property
     def windows(self) -> tuple[LimitWindow, ...]:
         return weights.WINDOWS
+
+    def shown_balance(self, currency: str, amount: Decimal) -> Decimal:
+        return amount  # with all its decimals
 
     def attach(self, engine: Engine) -> None:
         """Listen to this engine, so that klines and account times know the past.

@@ -7,6 +7,7 @@ of -1008 go by the scenario's clock. One object serves one venue of one running 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from outlast.mock.engine.engine import Engine
@@ -130,6 +131,9 @@ class BinanceUmDialect:
     @property
     def windows(self) -> tuple[LimitWindow, ...]:
         return weights.WINDOWS
+
+    def shown_balance(self, currency: str, amount: Decimal) -> Decimal:
+        return amount  # with all its decimals
 
     def attach(self, engine: Engine) -> None:
         """Listen to this engine, so that klines, funding and income know the past.

@@ -7,6 +7,7 @@ serves one venue of one running exchange.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from outlast.mock.engine.engine import Engine
@@ -24,6 +25,7 @@ from outlast.mock.venues.kraken_spot.errors import (
     UNKNOWN_METHOD,
     VenueRefusal,
 )
+from outlast.mock.venues.kraken_spot.figures import to_places
 from outlast.mock.venues.kraken_spot.gate import Gate
 from outlast.mock.venues.kraken_spot.history import History
 from outlast.mock.venues.kraken_spot.ids import Ids
@@ -34,7 +36,7 @@ from outlast.mock.venues.kraken_spot.order_log import OrderLog
 from outlast.mock.venues.kraken_spot.params import Params, merged
 from outlast.mock.venues.kraken_spot.questions import Given, Question
 from outlast.mock.venues.kraken_spot.streams import KrakenStreams
-from outlast.mock.venues.kraken_spot.symbols import Listing
+from outlast.mock.venues.kraken_spot.symbols import Listing, asset_of
 from outlast.mock.venues.kraken_spot.tokens import Tokens
 from outlast.mock.venues.kraken_spot.trading import Trading
 
@@ -121,6 +123,9 @@ class KrakenSpotDialect:
     @property
     def listing(self) -> Listing:
         return self._listing
+
+    def shown_balance(self, currency: str, amount: Decimal) -> Decimal:
+        return to_places(amount, asset_of(currency).decimals)
 
     def attach(self, engine: Engine) -> None:
         """Listen to this engine, so that ids, bars and ledgers know the past."""
