@@ -26,6 +26,8 @@ TIMEOUT_MIN_S: Final = 10
 TIMEOUT_MAX_S: Final = 3600
 _REFRESHES: Final = 4
 """In each timeout: three may fail before it fires. Both venues advise 15 to 30 s for 60 to 120."""
+_BEGIN_WITHIN_S: Final = 60.0
+"""How long the beginning is tried: the last answers of a bad minute must not keep a bot from it."""
 _LOOK_EVERY_S: Final = 1.0
 _JITTER: Final = 0.1
 _ALL: Final = ""
@@ -76,6 +78,8 @@ class DeadMansSwitch:
         self._log = logger(venue=codec.VENUE)
         self._fires_at: dict[str, float] = {}
         """By symbol, when its timer fires if nothing more arrives there (monotonic)."""
+        self._perhaps: set[str] = set()
+        """Symbols whose timer may run, for a start that got no answer."""
         self._due_at: dict[str, float] = {}
         self._unanswered_until = 0.0
         """Until then a start that got no answer may still reach the venue (monotonic)."""
@@ -104,16 +108,19 @@ class DeadMansSwitch:
         Raises:
             NotSent, Refused, ReadFailed: one could not be started; none is left running.
         """
+        until = self._clock.now() + _BEGIN_WITHIN_S
         for symbol in self._wanted():
-            failure = await self._start(symbol)
-            if failure is not None:
-                await self.disarm()
-                raise read_error(
-                    failure,
-                    venue=self._codec.VENUE,
-                    clock=self._clock,
-                    what=f"dead_mans_switch {symbol}".rstrip(),
-                )
+            while (failure := await self._start(symbol)) is not None:
+                if self._due_at[symbol] >= until:
+                    await self.disarm()
+                    raise read_error(
+                        failure,
+                        venue=self._codec.VENUE,
+                        clock=self._clock,
+                        what="the dead man's switch",
+                        which=f"could not be set {f'for {symbol} ' if symbol else ''}at",
+                    )
+                await self._clock.sleep(self._due_at[symbol] - self._clock.now())
         self._work = asyncio.create_task(self._keep_for_ever(), name="outlast dead man's switch")
         self._work.add_done_callback(self._ended)
         return self
@@ -145,7 +152,7 @@ class DeadMansSwitch:
 
         What could not be switched off is said in an event and in the log, and will fire.
         """
-        for symbol in list(self._fires_at):
+        for symbol in sorted(self._fires_at.keys() | self._perhaps):
             failure = await self._set(symbol, 0)
             if failure is None and self._clock.now() < self._unanswered_until:
                 # A start that got no answer may still be under way, and would undo this.
@@ -154,7 +161,8 @@ class DeadMansSwitch:
             if failure is not None:
                 self._tell(symbol, "left_armed", failure.describe())
                 continue
-            del self._fires_at[symbol]
+            self._fires_at.pop(symbol, None)
+            self._perhaps.discard(symbol)
             self._due_at.pop(symbol, None)
             self._tell(symbol, "disarmed", "")
 
@@ -164,7 +172,7 @@ class DeadMansSwitch:
             return [_ALL]
         ledger = self._orders.ledger
         live = {o.symbol for o in (*ledger.open(), *ledger.unknown()) if not o.is_external}
-        return sorted(live | self._fires_at.keys())
+        return sorted(live | self._fires_at.keys() | self._perhaps)
 
     async def _keep_for_ever(self) -> None:
         """Start each timer anew in time. After a gap in which one may have fired, look first."""
@@ -210,7 +218,7 @@ class DeadMansSwitch:
             reply = await self._calls.call(request, deadline=deadline, policy=policy)
         except asyncio.CancelledError:
             if timeout_s:
-                self._unanswered(symbol, asked_at)
+                self._unanswered(symbol)
             raise
         if isinstance(reply, Failure):
             failure = reply
@@ -219,15 +227,16 @@ class DeadMansSwitch:
             if not isinstance(fires_in_s, Failure):
                 if timeout_s:  # counted from before it was sent: the venue's own began later
                     self._fires_at[symbol] = reply.sent_at + fires_in_s
+                    self._perhaps.discard(symbol)
                 return None
             failure = fires_in_s
         if timeout_s and failure.outcome is Outcome.UNKNOWN:
-            self._unanswered(symbol, asked_at)
+            self._unanswered(symbol)
         return failure
 
-    def _unanswered(self, symbol: str, asked_at: float) -> None:
+    def _unanswered(self, symbol: str) -> None:
         self._unanswered_until = self._clock.now() + self._valid_for_s
-        self._fires_at.setdefault(symbol, asked_at + self._timeout_s)  # it may run
+        self._perhaps.add(symbol)
 
     def _tell(self, symbol: str, state: str, reason: str) -> None:
         if self._told.get(symbol) == state:

@@ -95,14 +95,21 @@ def order_error(
     return _for_budget(error, failure)
 
 
-def read_error(failure: Failure, *, venue: str, clock: Clock, what: str) -> OutlastError:
-    """The exception for a read that failed."""
+def read_error(
+    failure: Failure,
+    *,
+    venue: str,
+    clock: Clock,
+    what: str,
+    which: str = "could not be read from",
+) -> OutlastError:
+    """The exception for a read that failed, or for another call that is safe to repeat."""
     retry_at = None if failure.retry_after_s is None else clock.wall() + failure.retry_after_s
     kind: type[OutlastError] = _kind(failure)
     if kind is OrderRejected or failure.outcome is Outcome.UNKNOWN:
         kind = ReadFailed
     error = kind(
-        f"{what} could not be read from {venue}: {_explain(failure)}",
+        f"{what} {which} {venue}: {_explain(failure)}",
         venue=venue,
         retry_at=retry_at,
         failure=failure,
