@@ -13,6 +13,7 @@ from enum import Enum
 from outlast.model import Plane
 
 __all__ = [
+    "STANDING_STILL",
     "PageMap",
     "PageRule",
     "PlannedMaintenance",
@@ -43,6 +44,9 @@ class VenueMode(Enum):
         """0 for ONLINE; of two modes that hold at once the greater one counts."""
         return _SEVERITY[self]
 
+
+STANDING_STILL = frozenset({VenueMode.MAINTENANCE, VenueMode.CLOSED})
+"""Modes in which nothing trades and no order can even be cancelled."""
 
 _SEVERITY: Mapping[VenueMode, int] = {
     VenueMode.ONLINE: 0,

@@ -15,6 +15,7 @@ from outlast.cli.main import main as command_line
 from outlast.client.events import HealthChanged, TradingStateChanged
 from outlast.core.gate import Shape
 from outlast.model import OrderStatus
+from outlast.notices import VenueMode
 
 BTC = kraken_in_sim.BTC
 BUY = outlast.limit(BTC, "buy", "0.001", kraken_in_sim.PASSIVE)
@@ -267,3 +268,21 @@ def test_entries_that_fail_again_and_again_have_to_wait(tmp_path):
             assert await reasons(venue, UM_BUY) is None
 
     venue_in_sim.play(story, tmp_path)
+
+
+def test_the_book_of_a_venue_that_says_it_stands_still_is_not_to_be_read(tmp_path):
+    """By its status over REST, while the stream goes on saying nothing of it."""
+
+    async def story(w):
+        async with w.connect() as venue:
+            book = await venue.book(kraken_in_sim.BTC)
+            rooms = venue._open
+            rooms.health.on_mode(None, VenueMode.MAINTENANCE)
+            with pytest.raises(outlast.StaleData, match="the venue is maintenance"):
+                _ = book.best_bid
+            rooms.health.on_mode(None, VenueMode.ONLINE)
+            rooms.health.on_mode(kraken_in_sim.BTC, VenueMode.CLOSED)
+            with pytest.raises(outlast.StaleData, match="BTC/USD is closed"):
+                _ = book.best_bid
+
+    kraken_in_sim.play(story, tmp_path)

@@ -114,6 +114,7 @@ def test_bad_places_are_named(journal, tmp_path):
     assert complaint("report", "nowhere", "-o", "x.html", cwd=tmp_path) == (
         "outlast: journal 'nowhere' does not exist; check the path"
     )
-    code, _, err = outlast("report", str(journal), "-o", str(tmp_path / "no" / "x.html"))
-    assert code == 2
-    assert "is no folder" in err
+    assert complaint("report", str(journal), "-o", "no/x.html", cwd=tmp_path) == (
+        "outlast: --output is 'no/x.html', but the folder 'no' does not exist; create it"
+    )
+    assert "the journal itself" in complaint("report", str(journal), "-o", str(journal))

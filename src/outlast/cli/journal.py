@@ -15,6 +15,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from outlast.backends.journal import read_records
+from outlast.cli.outputs import check_output
 from outlast.core.histories import Histories, HistoryFault
 from outlast.core.journal import decode_fields
 from outlast.core.journal import verify as verify_chain
@@ -120,10 +121,7 @@ def export(
     if to is None:
         _write(rows, sys.stdout, as_csv=as_csv)
         return
-    if not to.parent.is_dir():
-        raise typer.BadParameter(f"{str(to.parent)!r} is no folder; create it", param_hint="-o")
-    if to.exists() and to.samefile(file):
-        raise typer.BadParameter("that is the journal itself; name another file", param_hint="-o")
+    check_output(to, file)
     part = to.with_name(to.name + ".part")  # whoever waits for the file never sees a half of it
     with part.open("w", encoding="utf-8", newline="") as out:
         count = _write(rows, out, as_csv=as_csv)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from outlast.backends.journal import read_records
+from outlast.cli.outputs import check_output
 from outlast.errors import ConfigurationError
 from outlast.report.incident import read_incident
 
@@ -29,10 +30,7 @@ def report(
         raise ConfigurationError(
             f"{error.name} is not installed; try: pip install 'outlast[report]'"
         ) from error
-    if not to.parent.is_dir():
-        raise typer.BadParameter(f"{str(to.parent)!r} is no folder; create it", param_hint="-o")
-    if to.exists() and journal.exists() and to.samefile(journal):
-        raise typer.BadParameter("that is the journal itself; name another file", param_hint="-o")
+    check_output(to, journal)
     incident = read_incident(read_records(journal))
     to.write_text(render(incident), encoding="utf-8")
     print(

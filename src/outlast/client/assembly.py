@@ -15,6 +15,7 @@ from outlast.backends.sockets import WebsocketsTransport
 from outlast.client.account import Account
 from outlast.client.admission import Admission
 from outlast.client.bookkeeping import OrderBookkeeper
+from outlast.client.books import BookRoom
 from outlast.client.calls import CallDesk, Credentials
 from outlast.client.durability import DiskWait
 from outlast.client.events import EventBus
@@ -40,7 +41,7 @@ from outlast.core.recovery import Stage
 from outlast.core.refusals import RefusalCircuit
 from outlast.core.server_time import ServerClock, ServerClockSettings
 from outlast.model import Order, Plane
-from outlast.notices import PageMap, PageRule
+from outlast.notices import STANDING_STILL, PageMap, PageRule, VenueMode
 from outlast.stream_wire import SocketTransport
 from outlast.wire import Clock, HttpTransport, RecordStore, VenueCodec
 
@@ -231,6 +232,7 @@ def furnish(
         settings=settings,
         go_first=lambda: {order.symbol for order in book.ledger.open()},
     )
+    health.on_mode = functools.partial(_stop_books, market.books)
     market.books.on_stream = functools.partial(health.note_stream, Plane.MARKET_DATA)
     page = _status_page(wiring, health)
     health.page = page
@@ -358,6 +360,14 @@ def _own_rng(settings: Settings, name: str) -> random.Random:
     """For a room whose draws must not shift those of the others."""
     seed = None if settings.seed is None else f"{settings.seed}/{name}"
     return random.Random(seed)  # noqa: S311 - jitter
+
+
+def _stop_books(books: BookRoom, symbol: str | None, mode: VenueMode) -> None:
+    """Where the venue stands still, what its books show cannot be had."""
+    if mode in STANDING_STILL:
+        books.halt(f"{symbol or 'the venue'} is {mode.value}", symbol)
+    else:
+        books.resume(symbol)
 
 
 def _status_page(wiring: Wiring, health: HealthDesk) -> StatusPagePoller | None:

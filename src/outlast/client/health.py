@@ -29,7 +29,7 @@ from outlast.core.policy import RetryPolicy
 from outlast.core.status_page import Component, Grade, PageReport
 from outlast.errors import Failure, ReadFailed
 from outlast.model import Health, Plane
-from outlast.notices import PlannedMaintenance, SystemStatus, VenueMode
+from outlast.notices import STANDING_STILL, PlannedMaintenance, SystemStatus, VenueMode
 from outlast.wire import Clock, VenueCodec
 
 __all__ = ["HealthDesk"]
@@ -114,6 +114,10 @@ class HealthDesk:
         self.is_returning: Callable[[], bool] = lambda: False
         """True while an outage is on or being come back from."""
         self.on_change: Callable[[], None] = lambda: None
+        self.on_mode: Callable[[str | None, VenueMode], None] = lambda _symbol, _mode: None
+        """Hears what the venue (None) or a symbol takes when that may have changed."""
+        self._still: set[str] = set()
+        """Symbols on which nothing moved when the list was read last."""
         """Called when the venue's mode or a maintenance has changed."""
         before = guard.on_change
 
@@ -282,6 +286,7 @@ class HealthDesk:
             self.mode, self.mode_since = said.mode, now
             self._relisted_at = -inf  # what each symbol takes has changed with it
             self.restricted.update(self._in_use())
+            self._tell_modes()
             self.on_change()
         self._tell()
 
@@ -336,6 +341,16 @@ class HealthDesk:
         self.restricted = {
             s for s in self.restricted if self.symbol_mode(s) is not VenueMode.ONLINE
         }
+        self._tell_modes()
+
+    def _tell_modes(self) -> None:
+        """Say what stands still now, and what does not any more."""
+        self.on_mode(None, self.mode)
+        modes = {symbol: self.symbol_mode(symbol) for symbol in self._instruments}
+        still = {symbol for symbol, mode in modes.items() if mode in STANDING_STILL}
+        for symbol in sorted(self._still | still):
+            self.on_mode(symbol, modes.get(symbol, VenueMode.CLOSED))
+        self._still = still
 
     def symbol_mode(self, symbol: str) -> VenueMode:
         """What the venue takes on `symbol`, by its list; ONLINE for one that it does not list."""

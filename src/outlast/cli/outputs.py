@@ -1,0 +1,21 @@
+"""Where commands write files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from outlast.errors import ConfigurationError
+
+__all__ = ["check_output"]
+
+
+def check_output(to: Path, journal: Path) -> None:
+    """Raises ConfigurationError where `to` cannot be written, or is the journal that is read."""
+    if not to.parent.is_dir():
+        raise ConfigurationError(
+            f"--output is {str(to)!r}, but the folder {str(to.parent)!r} does not exist; create it"
+        )
+    if to.exists() and journal.exists() and to.samefile(journal):
+        raise ConfigurationError(
+            f"--output is {str(to)!r}, which is the journal itself; name another file"
+        )
