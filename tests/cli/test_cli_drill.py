@@ -72,6 +72,19 @@ def test_without_a_bot_all_three_are_shown_side_by_side(small):
         assert row in out
 
 
+def test_the_card_can_be_had_as_a_page(small, tmp_path):
+    page = tmp_path / "card.html"
+    code, out, _ = outlast("drill", small(), "--bot", "outlast", "--report", str(page))
+    assert code == 0
+    assert "duplicates" in out
+    text = page.read_text()
+    assert text.startswith("<!DOCTYPE html>")
+    assert "no_duplicate_exposure" in text
+    assert complaint("drill", small(), "--report", "no/card.html", cwd=tmp_path) == (
+        "outlast: the output is 'no/card.html', but there is no folder 'no'; create it"
+    )
+
+
 def test_a_named_bot_that_breaks_an_invariant_is_exit_code_1(small):
     file = small(requests=1)
     code, out, _ = outlast("drill", file, "--json", "--bot", "outlast")

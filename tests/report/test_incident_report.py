@@ -115,6 +115,6 @@ def test_bad_places_are_named(journal, tmp_path):
         "outlast: journal 'nowhere' does not exist; check the path"
     )
     assert complaint("report", str(journal), "-o", "no/x.html", cwd=tmp_path) == (
-        "outlast: --output is 'no/x.html', but the folder 'no' does not exist; create it"
+        "outlast: the output is 'no/x.html', but there is no folder 'no'; create it"
     )
     assert "the journal itself" in complaint("report", str(journal), "-o", str(journal))

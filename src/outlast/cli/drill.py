@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from importlib.util import find_spec
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 
+from outlast.cli.outputs import check_output
 from outlast.drill.card import show
 from outlast.drill.own import run_command, run_function
 from outlast.drill.result import BotResult
@@ -21,6 +25,9 @@ from outlast.mock.scenario.load import load
 from outlast.mock.scenario.model import Scenario
 
 __all__ = ["drill"]
+
+_PAGE_WIDTH: Final = 120
+"""Columns of the page, whatever the terminal has."""
 
 
 def drill(
@@ -39,6 +46,9 @@ def drill(
             "--live", help="On real sockets and in real time: each bot takes as long as it took."
         ),
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write scorecard and verdict as an HTML page, too.")
+    ] = None,
     command: Annotated[
         list[str] | None,
         typer.Argument(
@@ -57,6 +67,8 @@ def drill(
                 f"bot {name!r} is not known; choose from {', '.join((*BOTS, GUARDED))}, or "
                 "name a function of your own as module:function"
             )
+    if report is not None:
+        check_output(report)  # before the drill, which may take hours
     document = load(scenario)
     used_seed = document.seed if seed is None else seed
     names = list(bot or (() if command else bots_for(document) or BOTS))
@@ -81,6 +93,10 @@ def drill(
         )
     else:
         show(Console(), document, used_seed, results)
+    if report is not None:
+        page = Console(record=True, width=_PAGE_WIDTH, file=io.StringIO())
+        show(page, document, used_seed, results)
+        page.save_html(str(report), theme=DEFAULT_TERMINAL_THEME)
     if (bot or command) and any(result.broken for result in results):
         raise typer.Exit(1)
 

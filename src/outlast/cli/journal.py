@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
+import msgspec
 import typer
 
 from outlast.backends.journal import read_records
@@ -19,7 +20,7 @@ from outlast.cli.outputs import check_output
 from outlast.core.histories import Histories, HistoryFault
 from outlast.core.journal import decode_fields
 from outlast.core.journal import verify as verify_chain
-from outlast.model import OrderStatus
+from outlast.model import Order, OrderStatus
 from outlast.wire import Record
 
 __all__ = ["commands"]
@@ -47,7 +48,7 @@ def unknown(file: _File, as_json: _Json = False) -> None:
     orders: dict[str, dict[str, Any]] = {}
     for record in read_records(file):
         if record.kind in ("order.intent", "order.changed"):
-            order = decode_fields(record.data)["order"]
+            order = _order(decode_fields(record.data))
             orders[order["client_order_id"]] = order
     in_doubt = [o for o in orders.values() if o["status"] in _IN_DOUBT]
     for order in in_doubt:
@@ -138,9 +139,16 @@ def _rows(file: Path, what: What) -> Iterator[dict[str, Any]]:
         elif what is What.EXECUTIONS and record.kind == "execution":
             yield fields["execution"]
         elif what is What.ORDERS and record.kind in ("order.intent", "order.changed"):
-            order = fields["order"]
+            order = _order(fields)
             orders[order["client_order_id"]] = order
     yield from orders.values()
+
+
+def _order(fields: dict[str, Any]) -> dict[str, Any]:
+    """The order of a record, with what it leaves out because it is as by default."""
+    order = msgspec.convert(fields["order"], Order)
+    names = order.__struct_fields__
+    return {name: msgspec.to_builtins(getattr(order, name)) for name in names}
 
 
 def _write(rows: Iterator[dict[str, Any]], out: TextIO, *, as_csv: bool) -> int:

@@ -9,13 +9,13 @@ from outlast.errors import ConfigurationError
 __all__ = ["check_output"]
 
 
-def check_output(to: Path, journal: Path) -> None:
+def check_output(to: Path, journal: Path | None = None) -> None:
     """Raises ConfigurationError where `to` cannot be written, or is the journal that is read."""
     if not to.parent.is_dir():
         raise ConfigurationError(
-            f"--output is {str(to)!r}, but the folder {str(to.parent)!r} does not exist; create it"
+            f"the output is {str(to)!r}, but there is no folder {str(to.parent)!r}; create it"
         )
-    if to.exists() and journal.exists() and to.samefile(journal):
+    if journal is not None and to.exists() and journal.exists() and to.samefile(journal):
         raise ConfigurationError(
-            f"--output is {str(to)!r}, which is the journal itself; name another file"
+            f"the output is {str(to)!r}, which is the journal itself; name another file"
         )
