@@ -101,3 +101,13 @@ def test_the_front_door_opens_without_optional_libraries_and_the_other_houses():
     unwanted = {"yaml", "typer", "ccxt", "aiohttp", "hypothesis", "redis", "jinja2"}
     unwanted |= {f"outlast.{house}" for house in ("mock", "sim", "drill", "cli", "adapters")}
     assert not unwanted & set(said)
+
+
+def test_the_front_door_opens_at_once():
+    """Without the client, its libraries and the event loop: a command or a test pays for itself."""
+    code = "import sys, outlast; print(*(n for n in sys.modules if n.split('.')[0] in HEAVY))"
+    heavy = "HEAVY = {'httpx', 'websockets', 'structlog', 'tenacity', 'h11', 'asyncio', 'ccxt'}; "
+    said = subprocess.run(
+        [sys.executable, "-c", heavy + code], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split() == []

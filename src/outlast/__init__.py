@@ -9,15 +9,6 @@ failure says what became of the order: `NotSent`, `Refused`, or `OutcomeUnknown`
 import importlib
 import typing
 
-from outlast.client.connect import connect, connect_from_env
-from outlast.client.exits import CloseReport
-from outlast.client.gate_settings import GateSettings
-from outlast.client.orders import CancelReport
-from outlast.client.session import ReconcileReport, Session
-from outlast.client.settings import Settings
-from outlast.client.several import Venues, connect_many
-from outlast.client.venue_health import VenueHealth
-from outlast.core.books import BookPeek, BookSettings, BookView, ResyncSettings, Sweep
 from outlast.errors import (
     AuthenticationFailed,
     BannedByVenue,
@@ -62,11 +53,20 @@ from outlast.model import (
     market,
     stop,
 )
-from outlast.stream_wire import Candle, PublicTrade, Ticker
-from outlast.venues import venues
 
 if typing.TYPE_CHECKING:
     from outlast.adapters.ccxt import guard, unguard
+    from outlast.client.connect import connect, connect_from_env
+    from outlast.client.exits import CloseReport
+    from outlast.client.gate_settings import GateSettings
+    from outlast.client.orders import CancelReport
+    from outlast.client.session import ReconcileReport, Session
+    from outlast.client.settings import Settings
+    from outlast.client.several import Venues, connect_many
+    from outlast.client.venue_health import VenueHealth
+    from outlast.core.books import BookPeek, BookSettings, BookView, ResyncSettings, Sweep
+    from outlast.stream_wire import Candle, PublicTrade, Ticker
+    from outlast.venues import venues
 
 ACTIVE = TradingState.ACTIVE
 REDUCING = TradingState.REDUCING
@@ -142,14 +142,41 @@ __all__ = [
     "venues",
 ]
 
+_LATER = {
+    "BookPeek": "outlast.core.books",
+    "BookSettings": "outlast.core.books",
+    "BookView": "outlast.core.books",
+    "CancelReport": "outlast.client.orders",
+    "Candle": "outlast.stream_wire",
+    "CloseReport": "outlast.client.exits",
+    "GateSettings": "outlast.client.gate_settings",
+    "PublicTrade": "outlast.stream_wire",
+    "ReconcileReport": "outlast.client.session",
+    "ResyncSettings": "outlast.core.books",
+    "Session": "outlast.client.session",
+    "Settings": "outlast.client.settings",
+    "Sweep": "outlast.core.books",
+    "Ticker": "outlast.stream_wire",
+    "VenueHealth": "outlast.client.venue_health",
+    "Venues": "outlast.client.several",
+    "connect": "outlast.client.connect",
+    "connect_from_env": "outlast.client.connect",
+    "connect_many": "outlast.client.several",
+    "guard": "outlast.adapters.ccxt",
+    "unguard": "outlast.adapters.ccxt",
+    "venues": "outlast.venues",
+}
+"""What is loaded when it is first asked for: the front door itself opens at once."""
+
 
 def __getattr__(name: str) -> typing.Any:
-    """Load what belongs to an upper floor when it is first asked for."""
     if name in ("adapters", "sync", "testing"):
         return importlib.import_module(f"outlast.{name}")
-    if name not in ("guard", "unguard"):
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from outlast.adapters import ccxt  # noqa: PLC0415 - the front door opens without it
-
-    found = globals()[name] = getattr(ccxt, name)
+    found = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
     return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
