@@ -93,7 +93,7 @@ def test_every_setting_is_named_in_the_docs():
 
 def test_the_front_door_opens_without_optional_libraries_and_the_other_houses():
     """A bot's machine has what pyproject.toml requires, and no more."""
-    code = "import sys, outlast; print(*sys.modules)"
+    code = "import sys, outlast; outlast.connect; print(*sys.modules)"
     said = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

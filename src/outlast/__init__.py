@@ -53,6 +53,7 @@ from outlast.model import (
     market,
     stop,
 )
+from outlast.venues import venues  # at once: the package of this name would hide it
 
 if typing.TYPE_CHECKING:
     from outlast.adapters.ccxt import guard, unguard
@@ -66,7 +67,6 @@ if typing.TYPE_CHECKING:
     from outlast.client.venue_health import VenueHealth
     from outlast.core.books import BookPeek, BookSettings, BookView, ResyncSettings, Sweep
     from outlast.stream_wire import Candle, PublicTrade, Ticker
-    from outlast.venues import venues
 
 ACTIVE = TradingState.ACTIVE
 REDUCING = TradingState.REDUCING
@@ -164,7 +164,6 @@ _LATER = {
     "connect_many": "outlast.client.several",
     "guard": "outlast.adapters.ccxt",
     "unguard": "outlast.adapters.ccxt",
-    "venues": "outlast.venues",
 }
 """What is loaded when it is first asked for: the front door itself opens at once."""
 
