@@ -218,8 +218,9 @@ def test_questions_about_the_account_reconcile_and_market_data_waits():
     account = (QUERY, OPEN_ORDERS, EXECUTIONS, BALANCES)
     assert all((r.lane, r.plane) == (Lane.RECONCILE, Plane.ACCOUNT) for r in account)
     assert all(r.auth is Auth.SIGNED for r in account)
-    market = (EXCHANGE_INFO, BOOK, MARK_PRICE, TIME)
+    market = (EXCHANGE_INFO, BOOK, MARK_PRICE)
     assert all((r.lane, r.plane) == (Lane.DATA, Plane.MARKET_DATA) for r in market)
+    assert TIME.lane is Lane.RECONCILE  # no signature is right without it
     assert all(r.auth is Auth.NONE for r in market)
     assert (PROBE.lane, PROBE.plane, PROBE.auth) == (Lane.RECONCILE, Plane.STATUS, Auth.NONE)
 

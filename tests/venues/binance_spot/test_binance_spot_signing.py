@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import sys
-from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
+from msgspec.structs import replace
 from spot_samples import BALANCES, CANCEL, CANCEL_ALL, PLACE, TIME
 
 from outlast.errors import ConfigurationError

@@ -233,8 +233,9 @@ def test_orders_that_add_risk_trade_and_those_that_reduce_it_are_safety():
 def test_questions_about_the_account_reconcile_and_market_data_waits():
     account = (QUERY, OPEN_ORDERS, EXECUTIONS, POSITIONS, BALANCES)
     assert all((r.lane, r.plane) == (Lane.RECONCILE, Plane.ACCOUNT) for r in account)
-    market = (EXCHANGE_INFO, BOOK, MARK_PRICE, TIME)
+    market = (EXCHANGE_INFO, BOOK, MARK_PRICE)
     assert all((r.lane, r.plane) == (Lane.DATA, Plane.MARKET_DATA) for r in market)
+    assert TIME.lane is Lane.RECONCILE  # no signature is right without it
     assert (PROBE.lane, PROBE.plane, PROBE.auth) == (Lane.RECONCILE, Plane.STATUS, Auth.NONE)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from um_samples import CANCEL, DATA, PLACE, POSITIONS, TIME
 
 from outlast.errors import ConfigurationError

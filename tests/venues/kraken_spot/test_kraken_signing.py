@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from urllib.parse import parse_qs, parse_qsl
 
 import pytest
 from kraken_samples import BTC, DATA, ID, NOW_MS, PLACE, QUERY, TICKER, TIME
+from msgspec.structs import replace
 
 from outlast.errors import ConfigurationError
 from outlast.model import Plane
