@@ -4,9 +4,11 @@ import dataclasses
 import inspect
 from decimal import Decimal, localcontext
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from outlast import errors, model
 from outlast.errors import Failure, Layer, NotSent, Outcome, OutlastError, Refused, Remedy
@@ -182,7 +184,7 @@ def test_what_may_fill_counts_and_what_cannot_does_not():
     )
     for status in OrderStatus:
         expected = 2 if status.may_be_live else 0
-        assert dataclasses.replace(order, status=status).leaves_qty == expected
+        assert structs.replace(order, status=status).leaves_qty == expected
 
 
 def test_conditional_orders_are_all_but_two():
@@ -216,6 +218,13 @@ def test_nouns_are_values(noun):
     """Frozen and slotted: what a caller holds is what it was when it was given."""
     assert noun.__dataclass_params__.frozen
     assert "__slots__" in vars(noun)
+
+
+@pytest.mark.parametrize("noun", [model.Order, model.OrderReport], ids=lambda noun: noun.__name__)
+def test_what_every_call_makes_is_a_value_too(noun):
+    assert issubclass(noun, msgspec.Struct)
+    assert noun.__struct_config__.frozen
+    assert not noun.__struct_config__.dict
 
 
 # Errors.

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
+
 import outlast
 from benchmarks.resilience.rest import Account, entry_price
 from benchmarks.resilience.scenarios import VENUE
@@ -77,7 +79,7 @@ def _no_lanes(rooms: Rooms) -> None:
     call = calls.call
 
     async def in_one_lane(request: Any, **terms: Any) -> Any:
-        return await call(replace(request, lane=Lane.TRADE), **terms)
+        return await call(msgspec.structs.replace(request, lane=Lane.TRADE), **terms)
 
     calls.call = in_one_lane
 

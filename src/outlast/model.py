@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 
+import msgspec
+
 __all__ = [
     "Balance",
     "Execution",
@@ -40,7 +42,13 @@ Money = Decimal | str | int
 """What callers may pass for a price or a quantity. A float is refused: it is not exact."""
 
 
-class Side(Enum):
+class _Word(Enum):
+    """A word that is looked up in tables: Enum's own hash is a call in Python, this one is none."""
+
+    __hash__ = object.__hash__
+
+
+class Side(_Word):
     """Which way an order trades: BUY takes the base currency, SELL gives it."""
 
     BUY = "buy"
@@ -51,7 +59,7 @@ class Side(Enum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
-class OrderType(Enum):
+class OrderType(_Word):
     """How an order meets the book: at a price or at any, at once or when a price is reached."""
 
     LIMIT = "limit"
@@ -67,7 +75,7 @@ class OrderType(Enum):
         return self not in (OrderType.LIMIT, OrderType.MARKET)
 
 
-class TimeInForce(Enum):
+class TimeInForce(_Word):
     """How long an order stands."""
 
     GTC = "gtc"
@@ -80,7 +88,7 @@ class TimeInForce(Enum):
     """Until a time: `expires_in_s`."""
 
 
-class OrderStatus(Enum):
+class OrderStatus(_Word):
     """What the venue believes about an order, as far as we know.
 
     DENIED is our own no (nothing was sent), REJECTED the venue's; UNKNOWN may be live; NOT_PLACED
@@ -109,20 +117,23 @@ class OrderStatus(Enum):
         return self in _MAY_BE_LIVE
 
 
-# Tuples: to be found in one by identity is cheaper than to be hashed.
-_FINAL = (
-    OrderStatus.DENIED,
-    OrderStatus.FILLED,
-    OrderStatus.CANCELED,
-    OrderStatus.EXPIRED,
-    OrderStatus.REJECTED,
-    OrderStatus.NOT_PLACED,
+_FINAL = frozenset(
+    {
+        OrderStatus.DENIED,
+        OrderStatus.FILLED,
+        OrderStatus.CANCELED,
+        OrderStatus.EXPIRED,
+        OrderStatus.REJECTED,
+        OrderStatus.NOT_PLACED,
+    }
 )
-_MAY_BE_LIVE = (
-    OrderStatus.SUBMITTED,
-    OrderStatus.UNKNOWN,
-    OrderStatus.ACCEPTED,
-    OrderStatus.PARTIALLY_FILLED,
+_MAY_BE_LIVE = frozenset(
+    {
+        OrderStatus.SUBMITTED,
+        OrderStatus.UNKNOWN,
+        OrderStatus.ACCEPTED,
+        OrderStatus.PARTIALLY_FILLED,
+    }
 )
 
 
@@ -146,7 +157,7 @@ class Product(Enum):
         return self is not Product.SPOT
 
 
-class Plane(Enum):
+class Plane(_Word):
     """What breaks as one, inside a product."""
 
     MARKET_DATA = "market_data"
@@ -252,9 +263,11 @@ class Execution:
     venue_time_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """One order as far as we know it: the venue's belief (`status`) and our request (`pending`)."""
+class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One order as far as we know it: the venue's belief (`status`) and our request (`pending`).
+
+    In the journal's records, what is as by default is left out.
+    """
 
     client_order_id: str
     symbol: str
@@ -454,8 +467,7 @@ def stop(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderReport:
+class OrderReport(msgspec.Struct, frozen=True, kw_only=True):
     """What one answer or event of the venue says about one order."""
 
     client_order_id: str

@@ -2,15 +2,19 @@
 
 A codec makes `WireRequest`s and reads `WireReply`s; a transport turns a signed request into a reply
 or a `TransportFault`; neither knows the other. Nothing in here does I/O.
+
+What each call makes is a `msgspec.Struct`: it is made in a tenth of a frozen dataclass's time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, IntEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
 
 from outlast.errors import Failure, Scope
 from outlast.model import (
@@ -92,8 +96,7 @@ class Counter:
     """One such level for each symbol; cancels cost by the order's age, besides `Cost.units`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireRequest:
+class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One call, before it is signed. Timestamp, nonce and signature come per attempt."""
 
     name: str
@@ -114,23 +117,30 @@ class WireRequest:
     client_order_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One signed attempt, ready to be written. `headers` and `url` hold secrets: never log them."""
 
     method: str
-    url: str = field(repr=False)
-    headers: tuple[tuple[str, str], ...] = field(repr=False, default=())
-    body: bytes = field(repr=False, default=b"")
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
     connect_within_s: float = 5.0
     answer_within_s: float = 3.0
-    on_written: Callable[[], None] | None = field(repr=False, default=None)
+    on_written: Callable[[], None] | None = None
     """Called by the transport when the last byte has been handed to the connection, for requests
     that must be written in the order of their nonces."""
 
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"HttpRequest({shown})"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireReply:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """What `repr` and rich's tracebacks may show: nothing that is secret."""
+        shown = ("method", "connect_within_s", "answer_within_s")
+        return [(name, getattr(self, name)) for name in shown]
+
+
+class WireReply(msgspec.Struct, frozen=True, kw_only=True):
     """A complete HTTP answer, whatever it says."""
 
     status: int
@@ -234,8 +244,7 @@ class PromptTransport(HttpTransport, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """One line of the journal."""
 
     seq: int

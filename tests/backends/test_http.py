@@ -5,11 +5,11 @@ import inspect
 import random
 import socket
 import ssl
-from dataclasses import replace
 
 import httpx
 import pytest
 import respx
+from msgspec.structs import replace
 from raw_server import SOON_S, Server, request
 
 from outlast.backends.clock import SystemClock

@@ -4,9 +4,9 @@ import asyncio
 import gzip
 import random
 import socket
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from raw_server import SOON_S, Server, request
 
 from outlast import sim

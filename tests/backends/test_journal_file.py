@@ -204,6 +204,15 @@ def test_reading_a_file_that_is_not_there_says_so_and_makes_none(path):
     assert not path.exists()
 
 
+def test_a_file_that_was_killed_in_the_making_has_no_records_and_becomes_a_journal(path):
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+    assert path.stat().st_size > 0
+    assert list(read_records(path)) == []
+    with contextlib.closing(FileStore(path)) as store:
+        assert len(fill(store, 1)) == 1
+
+
 def test_an_empty_file_becomes_a_journal(path):
     path.touch()
     with contextlib.closing(FileStore(path)) as store:

@@ -21,6 +21,7 @@ from call_world import (
     exit_,
     play,
 )
+from msgspec import structs
 
 import outlast
 from outlast.client.raising import order_error, read_error
@@ -163,6 +164,30 @@ def test_twenty_tasks_that_time_out_for_ten_seconds_leave_a_healthy_client():
     play(story)
 
 
+def test_each_caller_leaves_at_its_own_deadline_however_many_wait_and_in_whatever_order():
+    waits_s = (9.0, 2.0, 5.0, 2.0, 7.0)
+
+    async def story(w: CallWorld) -> None:
+        began = w.clock.now()
+
+        async def patient(wait_s: float) -> float:
+            result = await w.desk.call(READ, deadline=began + wait_s)
+            assert isinstance(result, Failure)
+            assert result.kind == "deadline_passed_in_flight"
+            return w.clock.now() - began
+
+        w.wire.answer = lambda _: Says(after_s=0.5)
+        assert isinstance(await w.desk.call(READ, deadline=began + 1.0), WireReply)
+        began = w.clock.now()
+        w.wire.answer = lambda _: TIMES_OUT
+        left = await asyncio.gather(*(patient(wait_s) for wait_s in waits_s))
+        assert left == pytest.approx(waits_s)
+        await w.desk.drain()
+        w.assert_idle()
+
+    play(story)
+
+
 @pytest.mark.parametrize("late", [False, True], ids=["suspended", "just_answered"])
 @pytest.mark.parametrize("how", ["at_once", "queued", "slotless", "retried"])
 def test_a_caller_cancelled_at_any_await_leaves_nothing_behind(how, late):
@@ -185,7 +210,7 @@ def test_a_caller_cancelled_at_any_await_leaves_nothing_behind(how, late):
                 others = [
                     asyncio.create_task(
                         w.desk.call(
-                            replace(READ, costs=QUERY.costs, answer_within_s=90),
+                            structs.replace(READ, costs=QUERY.costs, answer_within_s=90),
                             deadline=w.clock.now() + 90,
                         )
                     )

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import random
-from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from outlast.backends.journal import FileStore, MemoryStore
 from outlast.client.journal import Journal, PastBan, read_history
@@ -95,7 +95,7 @@ def test_every_record_is_chained_and_named():
 def test_a_journal_that_is_opened_again_keeps_prefix_and_counts_on():
     store = MemoryStore()
     before = journal_on(store)
-    order = replace(ORDER, client_order_id=before.ids.next())
+    order = structs.replace(ORDER, client_order_id=before.ids.next())
     before.append("order.intent", {"order": msgspec.to_builtins(order)})
     after = journal_on(store, seed=99)
     assert after.ids.prefix == before.ids.prefix
@@ -137,7 +137,7 @@ def test_orders_and_fills_come_back_exactly(tmp_path):
     path = tmp_path / "bot.journal"
     store = FileStore(path)
     journal = journal_on(store)
-    later = replace(ORDER, status=OrderStatus.PARTIALLY_FILLED, filled_qty=Decimal("0.004"))
+    later = structs.replace(ORDER, status=OrderStatus.PARTIALLY_FILLED, filled_qty=Decimal("0.004"))
     journal.append("order.intent", {"order": msgspec.to_builtins(ORDER)})
     journal.note("order.changed", order=msgspec.to_builtins(later), because="report")
     journal.note("execution", execution=msgspec.to_builtins(EXECUTION))
@@ -149,6 +149,20 @@ def test_orders_and_fills_come_back_exactly(tmp_path):
     assert history.orders == {"olabcdef-7": later}
     assert str(history.orders["olabcdef-7"].qty) == "0.010"
     assert history.executions == [EXECUTION]
+
+
+def test_an_order_of_an_older_journal_which_leaves_nothing_out_reads_the_same():
+    store = MemoryStore()
+    journal = journal_on(store)
+    told = {name: msgspec.to_builtins(getattr(ORDER, name)) for name in ORDER.__struct_fields__}
+    assert told["venue_order_id"] is None
+    journal.append("order.intent", {"order": told})
+    assert read_history(store).orders == {ORDER.client_order_id: ORDER}
+    journal.append("order.changed", {"order": ORDER, "because": "report"})
+    written = decode_fields(store.last().data)["order"]
+    assert written.items() < told.items()
+    assert "venue_order_id" not in written
+    assert read_history(store).orders == {ORDER.client_order_id: ORDER}
 
 
 def test_each_venue_has_a_journal_of_its_own():
@@ -178,7 +192,7 @@ def test_a_record_that_cannot_be_read_back_is_named(kind, fields):
 
 def test_a_record_of_broken_json_is_named():
     store = MemoryStore()
-    store.write(replace(Chain().seal("order.intent", {}, at=1.0), data=b"{"))
+    store.write(structs.replace(Chain().seal("order.intent", {}, at=1.0), data=b"{"))
     with pytest.raises(ConfigurationError, match="#1"):
         journal_on(store)
 

@@ -138,7 +138,9 @@ def test_a_switch_that_cannot_be_started_is_an_error_at_once(venue, tmp_path):
         async with w.connect() as session:
             await session.submit(bid(symbol))
             w.fault("orders.deadman", reply={"http": {"status": 502}}, effect="none")
-            with pytest.raises(outlast.OutlastError, match="the dead man's switch could not be set"):
+            with pytest.raises(
+                outlast.OutlastError, match="the dead man's switch could not be set"
+            ):
                 async with session.dead_mans_switch():
                     raise AssertionError("it cannot have begun")
 

@@ -24,6 +24,7 @@ from call_world import (
     play,
     too_many,
 )
+from msgspec import structs
 
 import outlast
 from outlast.client.events import EventBus
@@ -111,6 +112,22 @@ def test_a_venue_that_refuses_our_timestamp_answers_and_the_ban_is_over():
     play(story)
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (200, None, True),
+        (503, b"Service Unavailable", False),
+        (400, b'{"code":-1021,"msg":"Timestamp for this request is outside of it."}', None),
+    ],
+)
+def test_a_probe_says_nothing_of_the_plane_where_our_own_clock_is_refused(status, body, says):
+    async def story(w: CallWorld) -> None:
+        w.wire.answer = lambda _: Says(status, body)
+        assert await w.desk.probe(QUERY) is says
+
+    play(story)
+
+
 def test_a_ban_that_names_an_instant_is_kept_by_the_error_of_our_clock_longer():
     async def story(w: CallWorld) -> None:
         now = w.clock.now()
@@ -166,11 +183,11 @@ def kraken_like(w: CallWorld) -> Guard:
     )
 
 
-PLACE = replace(entry(), costs=(Cost("trading", 1),))
-PLACE_ETH = replace(PLACE, symbol="ETH/USD")
-CANCEL_IT = replace(CANCEL, costs=(Cost("trading", 0),))
-BALANCE = replace(QUERY, costs=(Cost("rest", 1),))
-TICKER = replace(READ, costs=(Cost("public", 1),))
+PLACE = structs.replace(entry(), costs=(Cost("trading", 1),))
+PLACE_ETH = structs.replace(PLACE, symbol="ETH/USD")
+CANCEL_IT = structs.replace(CANCEL, costs=(Cost("trading", 0),))
+BALANCE = structs.replace(QUERY, costs=(Cost("rest", 1),))
+TICKER = structs.replace(READ, costs=(Cost("public", 1),))
 
 
 def told_to_wait(scope: Scope, wait_s: float | None = 30.0) -> Failure:

@@ -154,8 +154,24 @@ def test_all_of_it_in_doubt_means_waiting_and_reading_once_in_a_while():
                 now = min(wait.until, now + 1.0)  # as the shell sleeps
             case other:
                 pytest.fail(f"{other} while all of it is in doubt")
-    assert reads <= 60.0 / SETTINGS.requote_s + 1
+    assert 3 <= reads <= 3 + 60.0 / SETTINGS.held_s_max + 1
     assert waits > 20
+
+
+def test_what_was_in_doubt_is_acted_on_as_soon_as_its_end_is_known():
+    plan = told(plan_of(), 1, unknown_exit(1))
+    now = 0.0
+    for _ in range(4):
+        wait = plan.next_action(now)
+        assert isinstance(wait, Wait)
+        now = wait.until
+        assert plan.next_action(now) == ReadState()
+        told(plan, 1, unknown_exit(1), now=now)
+    assert plan.next_action(now).until - now == SETTINGS.held_s_max
+    plan.update(Decimal(1), [])  # proved absent
+    assert plan.next_action(now + 0.5) == ReadState()
+    told(plan, 1, now=now + 0.6)
+    assert isinstance(plan.next_action(now + 0.6), SendExit)
 
 
 def test_less_room_than_the_smallest_order_waits_for_the_order_that_holds_the_rest():

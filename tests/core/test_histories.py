@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from outlast.core.histories import Histories
 from outlast.core.journal import Chain
@@ -33,11 +34,11 @@ FILL = Execution(
 
 
 def intent(**changes):
-    return "order.intent", {"order": replace(ORDER, **changes)}
+    return "order.intent", {"order": structs.replace(ORDER, **changes)}
 
 
 def changed(status, **changes):
-    return "order.changed", {"order": replace(ORDER, status=OrderStatus(status), **changes)}
+    return "order.changed", {"order": structs.replace(ORDER, status=OrderStatus(status), **changes)}
 
 
 def execution(**changes):

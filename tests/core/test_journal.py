@@ -1,12 +1,12 @@
 """The chain of records: whatever is changed, lost or put in afterwards shows."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from outlast.core.journal import GENESIS, Chain, decode_fields, encode_fields, verify
 from outlast.wire import Record

@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from outlast.core.orders import TRANSITIONS, Change, OrderEvent, OrderLedger
 from outlast.model import (
@@ -468,8 +469,10 @@ def test_create_keeps_every_term_of_the_request():
 def test_exposure_counts_what_may_be_live_and_nothing_else():
     ledger = OrderLedger()
     for number, status in enumerate(OrderStatus):
-        ledger.restore(replace(order_in(status), client_order_id=f"b{number}", venue_order_id=None))
-    sold = replace(order_in(OrderStatus.UNKNOWN), client_order_id="s", side=Side.SELL)
+        ledger.restore(
+            structs.replace(order_in(status), client_order_id=f"b{number}", venue_order_id=None)
+        )
+    sold = structs.replace(order_in(OrderStatus.UNKNOWN), client_order_id="s", side=Side.SELL)
     ledger.restore(sold)
     assert ledger.exposure(S, Side.BUY) == 4 * Decimal("0.8")
     assert ledger.exposure(S, Side.SELL) == Decimal("0.8")
@@ -479,9 +482,11 @@ def test_exposure_counts_what_may_be_live_and_nothing_else():
 def test_open_and_unknown_list_by_symbol():
     ledger = OrderLedger()
     for number, status in enumerate(OrderStatus):
-        ledger.restore(replace(order_in(status), client_order_id=f"o{number}"))
+        ledger.restore(structs.replace(order_in(status), client_order_id=f"o{number}"))
     ledger.restore(
-        replace(order_in(OrderStatus.UNKNOWN), client_order_id="eth", symbol="ETH/USDT:USDT")
+        structs.replace(
+            order_in(OrderStatus.UNKNOWN), client_order_id="eth", symbol="ETH/USDT:USDT"
+        )
     )
     live = {OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED}
     doubtful = {OrderStatus.UNKNOWN, OrderStatus.SUBMITTED}
@@ -500,5 +505,5 @@ def test_a_restored_ledger_is_the_one_that_was_left():
     again.restore(ledger.get(ID))
     again.book(fill("e1", "0.5"), at=3000.0)
     assert again.by_venue_id("77").client_order_id == ID
-    assert again.get(ID) == replace(ledger.get(ID), as_of=3000.0)
+    assert again.get(ID) == structs.replace(ledger.get(ID), as_of=3000.0)
     assert again.executions(ID) == ledger.executions(ID)

@@ -377,6 +377,26 @@ def test_a_fill_after_the_answer_is_not_in_a_first_zero():
     assert guard.is_ahead(PERP)
 
 
+def test_a_fill_right_after_the_answer_is_in_it_only_if_its_order_was_sent_before():
+    """The clocks differ by less than a second: only the order of what we did decides."""
+    unsure, sure = ZeroGuard(Guarded.POSITIONS), ZeroGuard(Guarded.POSITIONS)
+    for guard, is_later in ((unsure, False), (sure, True)):
+        guard.trust(PERP, D(0), at=100.0, until=100.1)
+        guard.flow(PERP, D(-3), at=100.8, is_later=is_later)
+        guard.explain(PERP, fills((100.8, "-3")))
+    assert not unsure.is_ahead(PERP)
+    assert sure.held(PERP) == D(-3)
+
+
+def test_what_is_later_than_one_report_may_be_in_the_next():
+    guard = ZeroGuard(Guarded.POSITIONS)
+    guard.trust(PERP, D(0), at=100.0, until=100.1)
+    guard.flow(PERP, D(-3), at=100.8, is_later=True)
+    assert report(guard, "-3", 101.0) == Believed()
+    assert guard.explain(PERP, fills((100.8, "-3"))) == Believed()
+    assert guard.held(PERP) == D(-3)
+
+
 def test_a_fill_before_the_slow_answer_may_be_in_a_first_zero():
     guard = ZeroGuard(Guarded.POSITIONS)
     guard.trust(PERP, D(0), at=100.0, until=103.0)

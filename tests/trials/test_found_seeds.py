@@ -44,6 +44,13 @@ FOUND: dict[tuple[int, str | None], str] = {
     (101, None): "a timestamp that is refused keeps a ban up and the measured time out",
     (391, None): "an order stays unknown for as long as the venue refuses our timestamps",
     (455, None): "a zero is written down as sure while fills of after it are known",
+    (498, None): "probes on the way back use up the limits that proofs wait for",
+    (711, None): "an exit that waits for lost orders uses up what their proofs need",
+    (771, None): "after a restart a fill of after the answer counts as part of its zero",
+    (811, None): "a probe tells again of a breaker that a call had moved meanwhile",
+    (988, None): "a fill of an order that was sent after the answer counts as part of it",
+    (1751, None): "probes whose timestamp is refused open the breaker of a sound plane",
+    (1771, None): "a zero is handed out as sure while an order is unknown that may have moved it",
 }
 """(seed, scenario or None) -> what it found."""
 

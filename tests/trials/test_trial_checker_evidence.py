@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from checked_world import BTC, HandWorld, balance, failure, position, tell
+from msgspec.structs import replace
 
 import outlast
 from outlast.client.orders import CancelReport

@@ -18,7 +18,11 @@ class SystemClock:
 
     def now(self) -> float:
         if self._time is None:
-            self._time = asyncio.get_running_loop().time
+            loop = asyncio.get_running_loop()
+            is_plain = type(loop).time is asyncio.BaseEventLoop.time
+            self._time = time.monotonic if is_plain else loop.time  # the same, at first hand
+            # From now on itself and no call more: an order asks for the time twenty times.
+            self.now = self._time  # type: ignore[method-assign]
         return self._time()
 
     def wall(self) -> float:

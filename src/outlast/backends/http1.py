@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import h11
@@ -56,8 +56,7 @@ class _Broken(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
+class _Origin(NamedTuple):
     """Where connections lead: what they can be shared by."""
 
     host: str
@@ -319,12 +318,21 @@ def _head_of(origin: _Origin, target: str, request: HttpRequest) -> bytes:
     Raises:
         ValueError: a character in them has no place there.
     """
-    headers = [("Host", origin.host_header), *request.headers]
-    if request.method == "GET":
+    length = len(request.body)
+    if length:  # nothing of it changes from one order to the next, where the body is signed
+        return _same_head(origin, request.method, target, request.headers, length)
+    return _new_head(origin, request.method, target, request.headers, length)
+
+
+def _new_head(
+    origin: _Origin, method: str, target: str, given: tuple[tuple[str, str], ...], length: int
+) -> bytes:
+    headers = [("Host", origin.host_header), *given]
+    if method == "GET":
         headers.append(("Accept-Encoding", "gzip"))  # exchangeInfo is 2 MB without
-    if request.body or request.method not in ("GET", "DELETE"):
-        headers.append(("Content-Length", str(len(request.body))))
-    lines = [f"{request.method} {target} HTTP/1.1"]
+    if length or method not in ("GET", "DELETE"):
+        headers.append(("Content-Length", str(length)))
+    lines = [f"{method} {target} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in headers]
     head = "\r\n".join(lines)
     # As many lines as were put in, so none of them holds a line break of its own.
@@ -333,6 +341,7 @@ def _head_of(origin: _Origin, target: str, request: HttpRequest) -> bytes:
     return f"{head}\r\n\r\n".encode("ascii")
 
 
+_same_head = lru_cache(maxsize=8)(_new_head)
 _LINES: Final = re.compile(r"[ -~\r\n]+")
 
 

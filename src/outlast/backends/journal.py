@@ -194,6 +194,9 @@ def read_records(path: Path) -> Iterator[Record]:
         raise ConfigurationError(f"journal {str(path)!r} does not exist; check the path")
     uri = f"{path.absolute().as_uri()}?mode=ro"
     with _reading(path), closing(sqlite3.connect(uri, uri=True)) as db:
+        holds_tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] > 0
+        if not holds_tables and path.stat().st_size > 0:
+            return  # its first session was killed while it made the file
         if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
             raise ConfigurationError(f"{str(path)!r} is not a journal of outlast")
         for row in db.execute(f"{_SELECT} ORDER BY seq"):

@@ -276,7 +276,9 @@ class Account:
             return  # adopted with fills of long ago: the report had them
         if guard.trusted(symbol) is None and self._flat_since is not None:
             guard.trust(symbol, Decimal(0), at=self._flat_since, until=self._flat_until)
-        guard.flow(symbol, fill.qty, at=at_ms / 1000)
+        sent_ms = fill.order.not_before_ms
+        is_later = sent_ms is not None and sent_ms > self._answered_ms > 0
+        guard.flow(symbol, fill.qty, at=at_ms / 1000, is_later=is_later)
         if not guard.is_ahead(symbol) or symbol in guard.doubted():
             return
         unheard = self._may_be_unheard(fill)
@@ -508,7 +510,8 @@ class Account:
             self._positions[symbol] = replace(position, source=Source.JOURNAL)
             at = believed.at[f"positions {symbol}"]
             is_dated = position.qty != 0 and position.venue_time_ms is not None
-            guard.trust(symbol, position.qty, at=at, is_dated=is_dated)
+            until = believed.until.get(f"positions {symbol}")
+            guard.trust(symbol, position.qty, at=at, is_dated=is_dated, until=until)
         self._flat_since, self._flat_until = believed.flat_since, believed.flat_until
         for symbol, at, qty in _fills_in(history):
             if guard.trusted(symbol) is None and self._flat_since is not None:
@@ -545,6 +548,10 @@ class Account:
         }
         written = self._journal.note_now(
             "account.believed",
+            until={
+                f"positions {name}": self._guards["positions"].trusted_until(name)
+                for name in to_write["positions"]
+            },
             balances=[self._balances[name] for name in to_write["balances"]],
             positions=[
                 self._positions.get(name) or _flat(name, self._shown_at.get("positions", 0.0), 0)
@@ -587,7 +594,10 @@ class Account:
         A list that is empty by mistake leaves out a fill of ours too: that nothing has filled is
         known since our open orders were last seen.
         """
-        seen = [order.as_of - ANSWER_S for order in self._orders.ledger.open(symbol)]
+        ledger = self._orders.ledger
+        seen = [order.as_of - ANSWER_S for order in ledger.open(symbol)]
+        # Of one whose answer was lost nothing is known since it was intended.
+        seen += [order.created_at - ANSWER_S for order in ledger.unknown(symbol)]
         return min([shown_at, *seen])
 
     def balance(self, currency: str) -> Balance:

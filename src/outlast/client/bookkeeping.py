@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
+
+from msgspec.structs import replace
 
 from outlast.client.events import EventBus, ExecutionBooked, OrderChanged
 from outlast.client.journal import History, Journal
@@ -16,6 +19,9 @@ from outlast.model import Execution, Order, OrderReport, OrderRequest, OrderStat
 from outlast.wire import Clock
 
 __all__ = ["Fill", "OrderBookkeeper"]
+
+_BECAUSE: Final = {event: event.value for event in OrderEvent}
+_SENT: Final = _BECAUSE[OrderEvent.SENT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ class OrderBookkeeper:
         """Fold in something that we did or concluded."""
         at = self._clock.wall()
         change = self.ledger.apply(client_order_id, event, at=at, reason=reason)
-        return self._tell(change, because=event.value)
+        return self._tell(change, because=_BECAUSE[event])
 
     def report(self, report: OrderReport) -> Order:
         """Fold in what the venue says about one order."""
@@ -147,7 +153,7 @@ class OrderBookkeeper:
         order, before = change.after, change.before
         if not _is_news(before, order):
             return order  # confirmed, and nothing new: no news for anybody
-        if because != OrderEvent.SENT.value or before.status is not OrderStatus.INITIALIZED:
+        if because != _SENT or before.status is not OrderStatus.INITIALIZED:
             # That it may have left is what its intent says: it is not written again.
             self._write(order, because=because)
         self.on_change(order, change.before)

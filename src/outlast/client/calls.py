@@ -18,6 +18,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from typing import Final, Protocol
 
 import tenacity
@@ -59,6 +60,8 @@ _TOO_MANY: Final = 429
 
 _FAST_S: Final = 1.0
 """What fails within this cost the venue next to nothing; its retry may be paid by headroom."""
+_PATIENCE_SLACK_S: Final = 1e-6
+"""A timer may come early by what a float cannot hold."""
 _LANES: Final = tuple(lane.name.lower() for lane in Lane)
 """As the journal writes them."""
 
@@ -144,6 +147,8 @@ class _Flight:
     by_socket: bool = False
     root: str | None = None
     """The other host that a copy of a slow read goes to."""
+    given_up_at: float = inf
+    """Until when its caller waits; inf for one who waits for its transport's own timeouts."""
 
     def give_up(self) -> None:
         if not self.answer.done():
@@ -227,6 +232,10 @@ class CallDesk:
         self._in_flight: set[_Flight] = set()
         self._all_landed: asyncio.Future[None] | None = None
         """What `drain` waits for."""
+        self._patience: asyncio.TimerHandle | None = None
+        self._patience_at = inf
+        """One timer for all callers, which stays when an answer comes: the next attempt's deadline
+        is nearly always a later one, and so nearly no attempt sets or cancels any."""
         self._lag = LoopWatch(clock, guard.own)
         self.by_socket: SocketPath | None = None
         """Another way for writes, asked first."""
@@ -400,16 +409,17 @@ class CallDesk:
             retries.left()
         leave = _Leave(now, deadline, permit, number, paid_by)
         flight = self._launch(request, leave, turn, on_late)
-        left_s = max(0.0, deadline - left_at)
-        loop = asyncio.get_running_loop()
-        patience = loop.call_later(left_s, flight.give_up)
+        flight.given_up_at = deadline
+        if deadline < self._patience_at:
+            self._wait_until(deadline, left_at)
         due_s = None if self.hedging is None else self.hedging.due_in_s(request)
-        copy = None if due_s is None else loop.call_later(due_s, self._copy, flight)
-        try:
+        if due_s is None:
             answer = await flight.answer
-        finally:
-            patience.cancel()
-            if copy is not None:
+        else:
+            copy = asyncio.get_running_loop().call_later(due_s, self._copy, flight)
+            try:
+                answer = await flight.answer
+            finally:
                 copy.cancel()
         if answer is not None:
             return answer
@@ -421,6 +431,25 @@ class CallDesk:
             scope=Scope.REQUEST,
             message="the deadline passed before the venue had answered",
         )
+
+    def _wait_until(self, deadline: float, now: float) -> None:
+        """Have the callers whose deadline it is by then told that they must leave."""
+        if self._patience is not None:
+            self._patience.cancel()
+        left_s = max(0.0, deadline - now)
+        self._patience_at = deadline
+        self._patience = asyncio.get_running_loop().call_later(left_s, self._end_patience)
+
+    def _end_patience(self) -> None:
+        now = self._clock.now()
+        self._patience, self._patience_at = None, inf
+        for flight in [*self._in_flight]:
+            if flight.given_up_at <= now + _PATIENCE_SLACK_S:
+                flight.given_up_at = inf
+                flight.give_up()
+        due = min((flight.given_up_at for flight in self._in_flight), default=inf)
+        if due < inf:
+            self._wait_until(due, now)
 
     def _copy(self, flight: _Flight) -> None:
         """Ask another host too, where that takes nothing from anybody; the first answer wins."""
@@ -442,7 +471,8 @@ class CallDesk:
     async def probe(self, request: WireRequest) -> bool | None:
         """Send one cheap read past the breaker, to see whether its plane answers again.
 
-        None when it did not leave: a ban or our own limits held it back.
+        None when it did not leave, as a ban or our own limits held it back, and when its answer
+        says nothing of the plane: our clock or our network is to blame.
         """
         now = self._clock.now()
         if self._guard.held(request, now) is not None:
@@ -455,7 +485,10 @@ class CallDesk:
             self._admission.leave(turn)
             return None
         flight = self._launch(request, _Leave(now, deadline, permit=None), turn)
-        return isinstance(await flight.answer, WireReply)
+        answer = await flight.answer
+        if answer is None:
+            return False
+        return self._guard.probe_says(answer if isinstance(answer, Failure) else None, now)
 
     @property
     def in_flight(self) -> int:
@@ -500,7 +533,7 @@ class CallDesk:
             self._land(flight, held)
 
     def _send_by_rest(self, flight: _Flight) -> _Flight:
-        request, loop = flight.request, asyncio.get_running_loop()
+        request = flight.request
         message: HttpRequest | None = None
         if not (self._codec.TRAITS.uses_nonce and request.auth is Auth.SIGNED):
             try:
@@ -512,7 +545,7 @@ class CallDesk:
                 self._crash(flight, error)
                 return flight
         name = f"outlast {request.name}"
-        flight.task = loop.create_task(self._fly(flight, message), name=name)
+        flight.task = asyncio.get_running_loop().create_task(self._fly(flight, message), name=name)
         flight.task.add_done_callback(partial(self._ended, flight))
         return flight
 
@@ -538,6 +571,9 @@ class CallDesk:
             held = self._guard.held(flight.request, self._clock.now())
             if held is not None:
                 raise _HeldBack(held)
+        if nonce is not None and self._clock.now() >= flight.leave.deadline:
+            said = "the deadline passed while it waited for its nonce"
+            raise _HeldBack(local_failure("deadline_passed", said))
         flight.timestamp_ms = self.server_now_ms()
         return self._codec.sign(
             flight.request,
@@ -554,11 +590,23 @@ class CallDesk:
         if flight.has_landed:
             return
         try:
-            result = self._judge(flight, answer)
+            failure = self._judge(flight, answer)
         except Exception as error:  # noqa: BLE001 - a mistake of ours, and its caller's to know
             self._crash(flight, error)
+            return
+        if failure is not None:
+            result: WireReply | Failure = failure
         else:
+            assert isinstance(answer, WireReply)
+            result = answer
+        if flight.answer.done():
+            self._note(flight, answer, failure)
             self._land(flight, result)
+        else:
+            # Its caller first, who then has the loop's next turn before the journal: the intent of
+            # what it sends there at once shares a transaction with this.
+            self._land(flight, result)
+            self._note(flight, answer, failure)
 
     def _land(self, flight: _Flight, result: WireReply | Failure) -> None:
         self._give_back(flight)
@@ -592,8 +640,8 @@ class CallDesk:
         if self._all_landed is not None and not self._in_flight and not self._all_landed.done():
             self._all_landed.set_result(None)
 
-    def _judge(self, flight: _Flight, answer: WireReply | TransportFault) -> WireReply | Failure:
-        """Classify what came back, and feed it to the machines and the journal."""
+    def _judge(self, flight: _Flight, answer: WireReply | TransportFault) -> Failure | None:
+        """Classify what came back, and feed it to the machines; None when it is a success."""
         request, leave = flight.request, flight.leave
         now = self._clock.now()
         self._lag.look(now)
@@ -618,6 +666,13 @@ class CallDesk:
             self._tell_nonce(flight.nonce, failure)
         if flight.by_socket and self.by_socket is not None and isinstance(answer, WireReply):
             self.by_socket.judged(failure)
+        return failure
+
+    def _note(
+        self, flight: _Flight, answer: WireReply | TransportFault, failure: Failure | None
+    ) -> None:
+        """Write down what was sent, under which circumstances, and what came of it."""
+        request, leave = flight.request, flight.leave
         self._journal.note(
             "attempt",
             request=request.name,
@@ -641,10 +696,6 @@ class CallDesk:
             http_status=answer.status if isinstance(answer, WireReply) else None,
             failure=None if failure is None else failure_facts(failure),
         )
-        if failure is not None:
-            return failure
-        assert isinstance(answer, WireReply)
-        return answer
 
     def _tell_nonce(self, nonce: int, failure: Failure | None) -> None:
         """What an answer says about the nonce of its request; without an answer, nothing."""
@@ -701,6 +752,9 @@ class CallDesk:
         while self._in_flight:
             self._all_landed = asyncio.get_running_loop().create_future()
             await self._all_landed
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience, self._patience_at = None, inf
 
 
 def _first_answer(flight: _Flight, copy: asyncio.Future[WireReply | Failure | None]) -> None:

@@ -155,7 +155,7 @@ class GateDesk:
         return (
             self._gate.is_open
             and self._halted_by_call is None
-            and (self._halt_file is None or not os.path.lexists(self._halt_file))
+            and (self._halt_file is None or self._is_file_absent(self._halt_file))
             and self._guard.takes_orders
             and self._recovery.held() is None
             and self._attempts.is_clear
@@ -167,6 +167,16 @@ class GateDesk:
             and self._stale() is None
             and self._told.get(symbol, TradingState.ACTIVE) is TradingState.ACTIVE
         )
+
+    def _is_file_absent(self, path: str) -> bool:
+        """True while nobody halts by file; where one is there, `gather` has it looked at."""
+        now = self._clock.now()
+        if now - self._file_looked_at < HALT_FILE_EVERY_S:
+            return self._halted_by_file is None
+        if os.path.lexists(path):
+            return False
+        self._file_looked_at, self._halted_by_file = now, None
+        return True
 
     def state(self, symbol: str) -> TradingState:
         """What may be done on `symbol`, shapes aside."""
@@ -189,7 +199,8 @@ class GateDesk:
 
     def taken(self, order: OrderRequest) -> None:
         """The venue took an entry."""
-        self._attempts.succeeded(_kind(order))
+        if not self._attempts.is_clear:
+            self._attempts.succeeded(_kind(order))
 
     # What is gathered.
 

@@ -50,6 +50,10 @@ RAW_CLIP_BYTES: Final = 2_048
 """How much of a body the journal keeps: an error body is short, and a page of HTML is no news."""
 
 _FORBIDDEN: Final = 403
+# At hand for every call: to look a member up in its enum takes four times as long.
+_SAFETY: Final = Lane.SAFETY
+_TRADE: Final = Lane.TRADE
+_OK: Final = Result.OK
 _CLOCK_UNMEASURED_S: Final = 1.0
 
 _OWN_KINDS: Final = frozenset(kind.value for kind in FaultKind if kind.is_ours)
@@ -165,9 +169,9 @@ class Guard:
         if standing is None or not self._is_calm:
             return None
         lane = request.lane
-        if lane is Lane.SAFETY:
+        if lane is _SAFETY:
             return standing[1]
-        return standing[0] if lane is not Lane.TRADE or self.hold_risk() is None else None
+        return standing[0] if lane is not _TRADE or self.hold_risk() is None else None
 
     def shut(self, request: WireRequest, now: float) -> Failure | None:
         """Why `request` need not even wait for its turn; None when it may. Takes nothing.
@@ -220,6 +224,13 @@ class Guard:
             self._bans.admit_all(self._scopes(request), now)
         return held
 
+    def probe_says(self, failure: Failure | None, sent_at: float) -> bool | None:
+        """Whether what came back to a probe means that its plane answers; None: it says nothing."""
+        if failure is not None and failure.layer is Layer.BUSINESS:
+            return True  # no, and said by who knows the account
+        result = self._result(failure, sent_at)
+        return None if result is Result.NEUTRAL else result is Result.OK
+
     def is_left_alone(self, plane: Plane) -> bool:
         """True while only SAFETY and probes are sent to a plane."""
         state = self.breakers[plane].state
@@ -265,7 +276,7 @@ class Guard:
         breaker, usual = self._fed[plane]
         if failure is None and permit is not None and self._is_calm and self.on_result is None:
             # One more success, and news for nobody but its own breaker.
-            breaker.record(permit, Result.OK, now)
+            breaker.record(permit, _OK, now)
             if usual.is_slow(now - sent_at):
                 was = breaker.state
                 self._weigh_slowness(breaker, permit, sent_at, now)

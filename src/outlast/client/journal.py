@@ -67,6 +67,8 @@ class BelievedState:
     positions: list[Position]
     at: dict[str, float]
     """The venue's time (s) of each, by `balances <currency>` and `positions <symbol>`."""
+    until: dict[str, float] = field(default_factory=dict)
+    """When the answer with it had come; without what an older journal does not say."""
     flat_since: float | None
     """The venue's time at which every other position was zero; None where they were never read."""
     flat_until: float | None = None

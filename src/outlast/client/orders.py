@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
+
 from outlast.client.bookkeeping import OrderBookkeeper
 from outlast.client.calls import CallDesk
 from outlast.client.gate import GateDesk
@@ -73,8 +75,7 @@ class CancelReport:
     """Client order id and why; they may still be live."""
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(msgspec.Struct, frozen=True):
     """How one submission ended, as a value: the order, and the failure where there was one."""
 
     order: Order

@@ -208,12 +208,15 @@ class Upkeep:
 
     async def _probe(self, plane: Plane) -> None:
         breaker = self._guard.breakers[plane]
-        before = breaker.state
         answered: bool | None = None
         if not self._is_spared(plane):
-            answered = await self._calls.probe(self._probe_of(plane))
+            request = self._probe_of(plane)
+            # Where calls pass they tell as much: a probe must not use up what they wait for.
+            if self._guard.is_left_alone(plane) or self._calls.has_headroom(request.costs):
+                answered = await self._calls.probe(request)
         elif breaker.state is BreakerState.PROBING:
             answered = False  # what stays behind a closed door waits longer each time
+        before = breaker.state  # calls may have moved it since the probe was sent
         breaker.probe_result(answered, self._clock.now())
         if breaker.state is not before:
             self._guard.announce(plane)

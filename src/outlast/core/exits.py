@@ -103,6 +103,9 @@ class ExitSettings:
     by rule already when they are half as old."""
     requote_s: float = 2.0
     """How long makers get to come back after we took what was there."""
+    held_s_max: float = 16.0
+    """Between two looks while all of the position is in orders whose end is not known: it doubles
+    up to this. Each look takes from the limits what the questions about these orders need."""
     same_size_max: int = 12
     """So often one size is tried ..."""
     same_size_again: Backoff = field(default_factory=lambda: Backoff(30.0, 960.0))
@@ -182,6 +185,9 @@ class ExitPlan:
         self._refusals = 0
         self._cancels_tried = False
         self._sizes: dict[tuple[OrderType, Decimal], _Tries] = {}
+        self._held: tuple[Decimal, Decimal] | None = None
+        """Position and what is committed of it, while their end is waited for."""
+        self._holds = 0
 
     # What is known.
 
@@ -257,6 +263,9 @@ class ExitPlan:
     # What to do.
 
     def next_action(self, now: float) -> ExitAction:
+        if self._held not in (None, (self._qty, self._committed)):
+            self._held, self._holds = None, 0  # what was waited for has happened
+            self._next_at = self._stale_after = min(self._next_at, now)
         if self._qty is None or self._read_at is None or self._read_at < self._stale_after <= now:
             return ReadState()
         if self._qty == 0 and self._committed == 0:
@@ -282,7 +291,11 @@ class ExitPlan:
             self._cancels_tried = False
             self._pause(now)
         else:
-            self._next_at = now + self._settings.requote_s
+            assert self._qty is not None
+            self._held = (self._qty, self._committed)
+            wait_s = self._settings.requote_s * 2.0 ** min(self._holds, 8)
+            self._next_at = now + min(self._settings.held_s_max, wait_s)
+            self._holds += 1
         self._stale_after = self._next_at
         return Wait(self._next_at, "what is left is in orders whose end is not known yet")
 

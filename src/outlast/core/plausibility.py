@@ -8,7 +8,7 @@ fee or a transfer, so a report that says so without one is doubted, however ofte
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -110,6 +110,8 @@ class _Entry:
     until: float = -inf
     """When the answer with it had come: what is dated later (and not by a clock's error) is not in
     it. For one that is not dated."""
+    later_from: float = inf
+    """Flows from here on are of after that answer, whatever the clocks say."""
     flows: list[tuple[float, Decimal]] = field(default_factory=list)
     """(at, qty) since the trusted report, by time, and not yet seen in one."""
     unbooked: Decimal = _ZERO
@@ -170,6 +172,11 @@ class ZeroGuard:
         entry = self._entries.get(name)
         return None if entry is None else entry.at
 
+    def trusted_until(self, name: str) -> float | None:
+        """The venue's time when the answer with it had come; None before the first value."""
+        entry = self._entries.get(name)
+        return None if entry is None else entry.until
+
     def listed_from(self, name: str) -> float | None:
         """The venue's time from which `explain` needs all flows; None before the first value."""
         entry = self._entries.get(name)
@@ -200,10 +207,11 @@ class ZeroGuard:
         """The names whose latest report is not believed."""
         return self._doubted
 
-    def flow(self, name: str, qty: Decimal, *, at: float) -> None:
+    def flow(self, name: str, qty: Decimal, *, at: float, is_later: bool = False) -> None:
         """Book a fill, fee, funding payment, transfer or liquidation: `qty` is signed.
 
-        `at` may be later than it was, and must not be earlier.
+        `at` may be later than it was, and must not be earlier. `is_later`: its order was sent after
+        the last report had come, so that none has it.
         """
         entry = self._entries.get(name)
         if entry is None:
@@ -219,6 +227,8 @@ class ZeroGuard:
             return
         if qty:
             insort(entry.flows, (at, qty), key=_at)
+            if is_later:
+                entry.later_from = min(entry.later_from, at)
         if len(entry.flows) > _FLOWS_MAX:
             (_, first), (at, second) = entry.flows[:2]
             entry.flows[:2] = [(at, first + second)]
@@ -382,6 +392,8 @@ class ZeroGuard:
             entry.anchor = None
         elif entry.is_dated:
             entry.anchor = (entry.at, entry.trusted)
+        if (qty, at) != (entry.trusted, entry.at):
+            entry.later_from = inf
         entry.trusted, entry.at, entry.is_dated = qty, at, is_dated
         entry.flows, entry.doubt = [], None
         self._doubted.discard(name)
@@ -423,7 +435,12 @@ class ZeroGuard:
             first -= self._settings.near_s
             last_at = max(last_at, entry.until) + self._settings.clock_s
         starts = range(
-            bisect_right(listed, first, key=_at), bisect_right(listed, last_at, key=_at) + 1
+            bisect_right(listed, first, key=_at),
+            min(
+                bisect_right(listed, last_at, key=_at),
+                bisect_left(listed, entry.later_from, key=_at),
+            )
+            + 1,
         )
         last = None if dated_at is None else bisect_right(listed, dated_at, key=_at)
         best = None

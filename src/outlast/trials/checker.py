@@ -65,6 +65,7 @@ FAMILIES: Final[tuple[type[Family], ...]] = (
 )
 HOOKS: Final = (
     "forgot",
+    "reread",
     "opened",
     "ended",
     "noted",
@@ -198,6 +199,7 @@ class Checker:
     def _reread(self, c: ClientFacts, until_seq: int | None) -> None:
         orders: dict[str, Order] = {}
         kept = []
+        bans = set()
         for record in c.client.disk.records():
             if record.seq == until_seq:
                 break
@@ -206,14 +208,19 @@ class Checker:
                 orders[order.client_order_id] = order
             elif record.kind == "execution":
                 kept.append(decode_fields(record.data)["execution"])
+            elif record.kind == "ban.began":
+                bans.add(decode_fields(record.data)["until"])
         lost = set(c.intents) - set(orders)
         c.has_lost_records = bool(lost) or orders != c.orders or len(kept) != c.executions
+        c.kept_bans = frozenset(bans)
         c.executions = len(kept)
         c.lost |= lost
         c.orders, c.kept_executions = orders, kept
         if c.has_lost_records:
             for hook in self._on["forgot"]:
                 hook(c)
+        for hook in self._on["reread"]:
+            hook(c)
 
     def session_ended(self, client: Client, how: Ending) -> None:
         c = self._arrive(client)
@@ -235,6 +242,8 @@ class Checker:
             hook(c, note)
         if note.kind == "attempt":
             attempt = read_attempt(note, mono_s=c.mono_s, incarnation=client.incarnation)
+            if attempt.request == "instruments.read" and attempt.is_ok:
+                c.note_limits_told(attempt)
             for hook in self._on["attempted"]:
                 hook(c, attempt)
         elif note.kind in ("order.intent", "order.changed"):

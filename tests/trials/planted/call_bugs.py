@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from math import inf
 
+import msgspec
 from planting import Plant, planted
 
 from outlast.client import calls, guard
@@ -154,7 +155,7 @@ def retries_pass_the_limiter(plant: Plant) -> None:
 
 
 async def _unlimited(admission, request, deadline, enter, terms):
-    return await enter(admission, replace(request, costs=()), deadline, **terms)
+    return await enter(admission, msgspec.structs.replace(request, costs=()), deadline, **terms)
 
 
 # --- lanes ---------------------------------------------------------------------------------------

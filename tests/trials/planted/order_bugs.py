@@ -245,7 +245,7 @@ def state_goes_backwards(plant: Plant) -> None:
         before = self._orders.get(report.client_order_id)
         if before is None:
             return report_rightly(self, report, at=at)
-        after = replace(
+        after = msgspec.structs.replace(
             before,
             status=report.status,
             pending=Pending.NOTHING,
@@ -296,7 +296,7 @@ def later_fills_replace_the_first(plant: Plant) -> None:
     def last_fill(self, told, *, at):
         before = self._orders.get(told.client_order_id)
         if before is not None and 0 < before.filled_qty < told.filled_qty:
-            told = replace(told, filled_qty=told.filled_qty - before.filled_qty)
+            told = msgspec.structs.replace(told, filled_qty=told.filled_qty - before.filled_qty)
         return report(self, told, at=at)
 
     plant.setattr(OrderLedger, "report", last_fill)
@@ -316,7 +316,9 @@ def cancelled_is_final_although_it_filled(plant: Plant) -> None:
     def deaf(self, told, *, at):
         before = self._orders.get(told.client_order_id)
         if before is not None and before.pending is Pending.CANCEL:
-            told = replace(told, status=OrderStatus.CANCELED, filled_qty=before.filled_qty)
+            told = msgspec.structs.replace(
+                told, status=OrderStatus.CANCELED, filled_qty=before.filled_qty
+            )
         return report(self, told, at=at)
 
     plant.setattr(OrderLedger, "report", deaf)

@@ -43,6 +43,8 @@ class SlotSettings:
 
 SLOTS: Final = SlotSettings()
 
+_DATA: Final = Lane.DATA  # at hand for every call
+
 _HOMES: Final = (
     (Lane.SAFETY, Lane.TRADE, Lane.RECONCILE),
     (Lane.RECONCILE,),
@@ -74,7 +76,7 @@ class Slots:
 
     def take_at_once(self, lane: Lane) -> Lane | None:
         """Take a slot of the lane's own, where that needs no search; None where it does."""
-        if lane is Lane.DATA or self._used[lane] >= self._max[lane]:
+        if lane is _DATA or self._used[lane] >= self._max[lane]:
             return None
         self._used[lane] += 1
         return lane

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Final
 
 from outlast.mock.engine.events import BalanceEvent, FundingEvent, OrderEvent, PositionEvent
@@ -15,7 +16,7 @@ from outlast.trials.invariants.registry import by_slug
 from outlast.trials.model import Disruption, Trial, Violation
 from outlast.trials.watching import Answer, Asked, Ending, World
 
-__all__ = ["Case", "Family", "Line"]
+__all__ = ["FILLS_LATE_MAX_S", "TIGHT_FACTOR", "Case", "Family", "Line"]
 
 LAST_EVENTS: Final = 20
 TOLD_MAX: Final = 3
@@ -23,6 +24,9 @@ TOLD_MAX: Final = 3
 
 Line = tuple[float, Callable[[], str]]
 """An event: when, and what makes its line. Most are never read, so most are never written."""
+
+FILLS_LATE_MAX_S: Final = 45.0
+"""The truth hears of a fill when the venue reports it; by then that is late enough."""
 
 TIGHT_FACTOR: Final = 0.1
 """With a tenth of the usual limits or less it is they that space the questions out."""
@@ -55,11 +59,26 @@ class Case:
     def trial(self) -> Trial:
         return self.world.trial
 
-    @property
-    def limits_take_s(self) -> float:
-        """What tight limits add to the time that everything takes."""
-        factor = self.trial.scenario.limits.factor
-        return TIGHT_S if factor is not None and factor <= TIGHT_FACTOR else 0.0
+    def limits_take_s(self, c: ClientFacts) -> float:
+        """What tight limits add to the time that everything takes.
+
+        A session goes by what it was told when it was opened: in a shared address's bad hour that
+        is what the neighbour has left, long after the hour is over.
+        """
+        usual = self.trial.scenario.limits.factor
+        told = usual if c.limits_told_s is None else self._limits_at(c.limits_told_s)
+        tight = [f for f in (usual, told) if f is not None and f <= TIGHT_FACTOR]
+        return TIGHT_S if tight else 0.0
+
+    def _limits_at(self, at_s: float) -> float | None:
+        """The part of the usual limits that the venue allows, and tells who asks."""
+        begins_s = 0.0
+        for phase in self.trial.scenario.phases:
+            ends_s = begins_s + (inf if phase.duration_s is None else phase.duration_s)
+            if begins_s <= at_s < ends_s and phase.limits.factor is not None:
+                return phase.limits.factor
+            begins_s = ends_s
+        return self.trial.scenario.limits.factor
 
     @property
     def truth(self) -> Truth:
@@ -123,6 +142,9 @@ class Family:
 
     def forgot(self, c: ClientFacts) -> None:
         """A loss of power has taken records; `c` is what the journal still has."""
+
+    def reread(self, c: ClientFacts) -> None:
+        """Another process has opened the journal; `c` is what it still has."""
 
     def opened(self, c: ClientFacts) -> None:
         """A session is open: the first of a client, or one after a restart."""

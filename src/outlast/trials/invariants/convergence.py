@@ -78,7 +78,7 @@ class Convergence(Family):
         silent_s = self._silent_s.get((c.name, order.client_order_id), 0.0)
         is_stuck = silent_s >= settings.settle.engine_gives_up_s
         due_s = healthy_s + horizon_s(settings, is_stuck=is_stuck) + KNOWN_WITHIN_S
-        due_s += self.case.limits_take_s
+        due_s += self.case.limits_take_s(c)
         due_s += self._in_line[c.name] * PROOF_S.get(c.venue, 0.0)
         if self.case.now_s > due_s:
             self.fail(
@@ -99,7 +99,7 @@ class Convergence(Family):
                 continue
             poll_s = session.settings.account_poll_s * _POLL_JITTER
             due_s = max(self.case.safety_over_s, c.opened_s) + poll_s + FRESH_WITHIN_S
-            due_s += self.case.limits_take_s
+            due_s += self.case.limits_take_s(c)
             if self.case.now_s >= due_s:
                 self._check_fresh(c, session)
 

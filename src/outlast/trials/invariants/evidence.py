@@ -41,7 +41,7 @@ class Evidence(Family):
         self._requests: dict[_Key, list[tuple[ClientFacts | None, RequestRecord]]] = {}
         """What the venue got."""
         self._answered: dict[_Key, list[tuple[ClientFacts, Attempt]]] = {}
-        self._unanswered: dict[_Key, list[Attempt]] = {}
+        self._unanswered: dict[_Key, list[tuple[ClientFacts, Attempt]]] = {}
         """Attempts without an answer: their requests may have arrived, then, later or never."""
 
     # Each request is an attempt, and each answered attempt a request.
@@ -63,7 +63,7 @@ class Evidence(Family):
             return  # should the venue have got it all the same, it will be missed there
         key = (c.venue, attempt.method, attempt.path, attempt.stamp)
         if attempt.http_status is None:
-            self._unanswered.setdefault(key, []).append(attempt)
+            self._unanswered.setdefault(key, []).append((c, attempt))
         else:
             self._answered.setdefault(key, []).append((c, attempt))
 
@@ -84,24 +84,26 @@ class Evidence(Family):
         )
         arrivals = [self.case.at_s(record.arrived_ms) for _c, record in by_arrival]
 
-        def take(attempt: Attempt) -> bool:
-            at = bisect_left(arrivals, attempt.sent_s - _SAME_INSTANT_S)
-            if at == len(arrivals):
-                return False
-            del arrivals[at], by_arrival[at]
-            return True
+        def take(c: ClientFacts, attempt: Attempt) -> bool:
+            first = bisect_left(arrivals, attempt.sent_s - _SAME_INSTANT_S)
+            for at in range(first, len(arrivals)):
+                if by_arrival[at][0] in (c, None):
+                    del arrivals[at], by_arrival[at]
+                    return True
+            return False
 
         answered = self._answered.get(key, ())
         for c, attempt in sorted(answered, key=lambda entry: entry[1].sent_s, reverse=True):
             # The venue may not have settled one yet whose answer comes in pieces.
-            if not take(attempt) and self.case.now_s - attempt.done_s > _ON_ITS_WAY_S:
+            if not take(c, attempt) and self.case.now_s - attempt.done_s > _ON_ITS_WAY_S:
                 self.fail(
                     "evidence-complete",
                     f"{c.name}: {attempt} is on record, but the venue got no such request",
                     key=f"unmet/{attempt.path}/{attempt.sent_s}",
                 )
-        for attempt in sorted(self._unanswered.get(key, ()), key=_sent_s, reverse=True):
-            take(attempt)
+        unanswered = self._unanswered.get(key, ())
+        for c, attempt in sorted(unanswered, key=lambda entry: entry[1].sent_s, reverse=True):
+            take(c, attempt)
         for whose, record in by_arrival:
             self._check_unshown(whose, record)
 
@@ -116,7 +118,9 @@ class Evidence(Family):
             # What a dead process had sent may arrive when the way is open again.
             if any(end < arrived_s and c.was_disturbed(end, arrived_s) for end in c.deaths):
                 return
-            if c.had_no_journal(arrived_s - 1, over_s + _ON_ITS_WAY_S):
+            # One that was held up on its way was given up, and written down, before it arrived.
+            sent_s = min([arrived_s, *c.disturbed_from(arrived_s)]) - 1
+            if c.had_no_journal(sent_s, over_s + _ON_ITS_WAY_S):
                 return
         name = record.venue if whose is None else whose.name
         self.fail(
@@ -234,7 +238,3 @@ def _told_of(value: object) -> tuple[ModelOrder, ...]:
     if isinstance(value, CancelReport):
         return (*value.canceled, *value.ended_otherwise)
     return ()
-
-
-def _sent_s(attempt: Attempt) -> float:
-    return attempt.sent_s

@@ -169,6 +169,12 @@ class ClientFacts:
     """Of the process whose journal was last read."""
     opened_s: float = 0.0
     """When its present session, or its last one, was opened."""
+    limits_told_s: float | None = None
+    """When its present session, or its last one, was told the venue's limits."""
+    limits_told_to: int = -1
+    """The incarnation that was told then: one asks once."""
+    kept_bans: frozenset[float] = frozenset()
+    """After a loss of power: until when the bans last that the disk still has, by its clock."""
     has_lost_records: bool = False
     """Whether a loss of power has taken records between the last session and this one."""
     executions: int = 0
@@ -176,11 +182,20 @@ class ClientFacts:
     kept_executions: list[Mapping[str, Any]] = field(default_factory=list)
     """After a loss of power: the bookings that the disk still has."""
 
+    def note_limits_told(self, attempt: Attempt) -> None:
+        """The list of instruments tells the limits; a session takes those of its first one."""
+        if attempt.incarnation != self.limits_told_to:
+            self.limits_told_to, self.limits_told_s = attempt.incarnation, attempt.done_s
+
     def made_at_venue(self, client_order_id: str) -> list[OrderHistory]:
         return self.venue_orders.get(client_order_id, [])
 
     def was_disturbed(self, from_s: float, until_s: float) -> bool:
         return any(start <= until_s and from_s <= end for start, end in self.troubles)
+
+    def disturbed_from(self, at_s: float) -> list[float]:
+        """When the disturbances began that were going on at `at_s`, or had just ended."""
+        return [start for start, end in self.troubles if start <= at_s <= end + 1]
 
     def was_frozen(self, from_s: float, until_s: float) -> bool:
         return any(start <= until_s and from_s <= end for start, end in self.freezes)

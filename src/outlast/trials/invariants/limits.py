@@ -15,7 +15,7 @@ from outlast.core.budget import (
 )
 from outlast.mock.records import RequestRecord
 from outlast.mock.traffic import settled_ms
-from outlast.trials.invariants.case import Case, Family
+from outlast.trials.invariants.case import TIGHT_FACTOR, Case, Family
 from outlast.trials.invariants.facts import Attempt, ClientFacts, Note, stamp_of
 from outlast.trials.watching import Ending
 
@@ -38,6 +38,8 @@ class _Quiet:
     """`ip` or `venue` (everything), `key` (what is signed), `orders` (new orders), or the name of a
     counter: what takes from it."""
     told_by: str
+    noted: float | None = None
+    """How the client's journal has its end."""
 
     def is_about(self, attempt: Attempt) -> bool:
         match self.scope:
@@ -108,6 +110,8 @@ class Limits(Family):
             self._away.append(record)
         if record.limited is None or not self.case.trial.is_header_honest:
             return
+        if self._cannot_know(record.venue):
+            return
         whose = "a client without a key" if c is None else c.name
         self.fail(
             "limits-kept",
@@ -117,11 +121,34 @@ class Limits(Family):
             at_s=self.case.at_s(record.arrived_ms),
         )
 
+    def _cannot_know(self, venue: str) -> bool:
+        """True where a client does not know what others have used of tight limits.
+
+        A new process is told with its first answer what the one before has used; a neighbour on the
+        same address, with what it has used since our last answer, nobody tells of. Of the usual
+        limits neither makes a difference.
+        """
+        factor = self.case.trial.scenario.limits.factor
+        if factor is None or factor > TIGHT_FACTOR:
+            return False
+        here = [c for c in self.case.clients.values() if c.venue == venue]
+        return len(here) > 1 or any(c.client.incarnation != c.limits_told_to for c in here)
+
+    def reread(self, c: ClientFacts) -> None:
+        """A ban that was told just before a loss of power went with it."""
+        quiets = self._quiets.get(c.name, [])
+        lost_s = [q.from_s for q in quiets if q.noted and q.noted not in c.kept_bans]
+        self._quiets[c.name] = [
+            q for q in quiets if all(abs(q.from_s - at_s) > _SAME_INSTANT_S for at_s in lost_s)
+        ]
+
     def noted(self, c: ClientFacts, note: Note) -> None:
         if note.kind != "ban.began":
             return
         until_s = note.fields["until"] - c.walls[-1]
-        quiet = _Quiet(note.at_s, until_s, note.fields["scope"], "the client's own ban clock")
+        told_by = "the client's own ban clock"
+        scope, noted = note.fields["scope"], note.fields["until"]
+        quiet = _Quiet(note.at_s, until_s, scope, told_by, noted)
         self._quiets.setdefault(c.name, []).append(quiet)
 
     def attempted(self, c: ClientFacts, attempt: Attempt) -> None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 from outlast.client.session import ReconcileReport, Session
@@ -20,7 +21,7 @@ from outlast.mock.engine.model import Execution, Product
 from outlast.mock.history import OrderHistory, Tracked
 from outlast.mock.venues.kraken_spot.symbols import asset_of
 from outlast.model import Balance, OrderStatus, Position
-from outlast.trials.invariants.case import Case, Family
+from outlast.trials.invariants.case import FILLS_LATE_MAX_S, Case, Family
 from outlast.trials.invariants.facts import Attempt, ClientFacts, Note, Order
 from outlast.trials.watching import Answer, Asked, End, Ending
 
@@ -37,8 +38,6 @@ _MARK_SLACK: Final = Decimal("0.003")
 """The truth keeps a price when it has moved by 0.1 %."""
 _MARK_WINDOW_S: Final = 65.0
 """... or a minute after the last one."""
-_FILLS_LATE_MAX_S: Final = 45.0
-"""The truth hears of a fill when the venue reports it; by then that is late enough."""
 _MARK_TOLD_S: Final = 1.1
 """The market is reported to the truth once a second."""
 
@@ -160,7 +159,7 @@ class Money(Family):
                 if key in summed and key in told and summed[key] != told[key]
             ]
             since_s = self._unchecked[key]
-            if differ and self.case.now_s < since_s + _FILLS_LATE_MAX_S and not all_of_it:
+            if differ and self.case.now_s < since_s + FILLS_LATE_MAX_S and not all_of_it:
                 continue
             del self._unchecked[key]
             for what, ours, theirs in differ:
@@ -331,7 +330,7 @@ class Money(Family):
     def _judge_suspects(self, *, all_of_them: bool = False) -> None:
         """A fill that is reported late may explain a value that the truth did not know of."""
         for key, suspect in list(self._suspects.items()):
-            if self.case.now_s < suspect.at_s + _FILLS_LATE_MAX_S and not all_of_them:
+            if self.case.now_s < suspect.at_s + FILLS_LATE_MAX_S and not all_of_them:
                 continue
             del self._suspects[key]
             states = _states(suspect.tracks.get(suspect.name), suspect.start_ms, suspect.end_ms)
@@ -376,7 +375,10 @@ class Money(Family):
         marks = [quote.mark for quote in seen if quote is not None and quote.mark is not None]
         if not marks:
             return
-        low, high = min(marks) * (1 - _MARK_SLACK), max(marks) * (1 + _MARK_SLACK)
+        # Between two reports a rough market may go as far again, and be back for the next one.
+        steps = [abs(new / old - 1) for old, new in pairwise(marks) if old]
+        slack = max([_MARK_SLACK, *steps])
+        low, high = min(marks) * (1 - slack), max(marks) * (1 + slack)
         if not low <= mark <= high:
             self.fail(
                 "nothing-stale-as-fresh",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
@@ -15,7 +15,7 @@ from outlast.mock.history import OrderHistory
 from outlast.mock.records import Landed, RequestRecord, Told
 from outlast.mock.traffic import settled_ms
 from outlast.model import OrderRequest
-from outlast.trials.invariants.case import Case, Family
+from outlast.trials.invariants.case import FILLS_LATE_MAX_S, Case, Family
 from outlast.trials.invariants.facts import FINAL, Attempt, ClientFacts, Order
 from outlast.trials.watching import Answer, Asked
 
@@ -60,6 +60,17 @@ class _Sends:
     attempts: list[Attempt] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _ExitPair:
+    """An exit beside others that are more than the position, as far as the truth knows of it."""
+
+    c: ClientFacts
+    order: Order
+    live: Decimal
+    at_s: float
+    events: tuple[str, ...] = ()
+
+
 class Orders(Family):
     slugs = (
         "one-order-per-intent",
@@ -75,6 +86,7 @@ class Orders(Family):
         """By client and client order id: when a question by the venue's id found no such order."""
         self._fences: dict[tuple[str, str], list[float]] = {}
         """By client and symbol: when requests arrived that the engine itself has answered."""
+        self._suspects: list[_ExitPair] = []
         self._asked: dict[tuple[str, int], Counter[_Shape]] = {}
         """By client and incarnation: orders that the strategy asked for and no intent answers."""
 
@@ -138,21 +150,49 @@ class Orders(Family):
             and (other.symbol, other.side) == (order.symbol, order.side)
         ]
         live = sum(others, ZERO)
-        history = self.case.truth.history.at(c.venue, c.account)
-        if live == 0 or history is None:
+        if live == 0:
             return
-        tracked = history.positions.get(self.case.truth.traded_as(c.venue, order.symbol))
-        now_ms = self.case.at_ms(self.case.now_s)
-        held = ZERO
-        if tracked is not None:
-            since_ms = now_ms - round(_EXIT_LOOKBACK_S * 1000)
-            held = max(abs(qty) for qty in tracked.true.within(since_ms, now_ms, ZERO))
-        if live + order.qty > held:
+        pair = _ExitPair(c, order, live, self.case.now_s)
+        if live + order.qty > self._held_at_most(pair):
+            pair.events = self.case.last_events()
+            self._suspects.append(pair)
+
+    def _held_at_most(self, pair: _ExitPair) -> Decimal:
+        """How large the position was that the two exits were sized by."""
+        c = pair.c
+        history = self.case.truth.history.at(c.venue, c.account)
+        symbol = self.case.truth.traded_as(c.venue, pair.order.symbol)
+        tracked = None if history is None else history.positions.get(symbol)
+        if tracked is None:
+            return ZERO
+        at_ms = self.case.at_ms(pair.at_s)
+        since_ms = at_ms - round(_EXIT_LOOKBACK_S * 1000)
+        return max(abs(qty) for qty in tracked.true.within(since_ms, at_ms, ZERO))
+
+    def looked(self, clients: Iterable[ClientFacts]) -> None:
+        del clients
+        self._judge_suspects()
+
+    def finish(self) -> None:
+        self._judge_suspects(all_of_them=True)
+
+    def _judge_suspects(self, *, all_of_them: bool = False) -> None:
+        """The client may have been shown a fill that the truth is told of later."""
+        waiting, self._suspects = self._suspects, []
+        for pair in waiting:
+            held = self._held_at_most(pair)
+            if pair.live + pair.order.qty <= held:
+                continue
+            if self.case.now_s < pair.at_s + FILLS_LATE_MAX_S and not all_of_them:
+                self._suspects.append(pair)
+                continue
             self.fail(
                 "one-order-per-intent",
-                f"{c.name}: exit {order} joins live exits of {live}: together more than the "
-                f"position, which was {held} at most",
-                key=order.client_order_id,
+                f"{pair.c.name}: exit {pair.order} joins live exits of {pair.live}: together more "
+                f"than the position, which was {held} at most",
+                key=pair.order.client_order_id,
+                at_s=pair.at_s,
+                events=pair.events,
             )
 
     def ordered(self, c: ClientFacts, event: OrderEvent, order: OrderHistory) -> None:
@@ -178,13 +218,18 @@ class Orders(Family):
     # No blind repeat.
 
     def requested(self, c: ClientFacts | None, record: RequestRecord) -> None:
+        if record.endpoint in _ENGINE_WORK and record.told is not Told.AMBIGUOUS:
+            # A cancel by id names no symbol on Kraken: there is one engine to answer it. Whose it
+            # was the truth does not know where our clock was wrong, and the answer came all the
+            # same.
+            arrived_s = self.case.at_s(record.arrived_ms)
+            asking = [c] if c is not None else self.case.clients.values()
+            for client in asking:
+                if client.venue == record.venue:
+                    key = (client.name, record.symbol or "")
+                    self._fences.setdefault(key, []).append(arrived_s)
         if c is None:
             return
-        answered = record.endpoint in _ENGINE_WORK and record.told is not Told.AMBIGUOUS
-        if answered:
-            # A cancel by id names no symbol on Kraken: there is one engine to answer it.
-            arrived_s = self.case.at_s(record.arrived_ms)
-            self._fences.setdefault((c.name, record.symbol or ""), []).append(arrived_s)
         if record.endpoint == "orders.query" and record.told is Told.REFUSED:
             self._note_absent(c, record)
         if record.endpoint != "orders.create":

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from outlast.errors import InvalidOrder
-from outlast.model import Instrument, OrderRequest, OrderType, Plane, Product, TimeInForce
+from outlast.model import Instrument, OrderRequest, OrderType, Plane, Product, Side, TimeInForce
 from outlast.venues import _binance
 from outlast.venues.binance_spot.limits import DEPTH_MAX, costs
 from outlast.wire import Auth, Lane, Traits, WireRequest
@@ -66,6 +66,8 @@ READ_WITHIN_S: Final = 3.0
 EXECUTIONS_MAX: Final = 1000
 """Rows of one answer about executions. A full page means that there may be more."""
 
+_SIDES: Final = {side: side.name for side in Side}
+_TIMES_IN_FORCE: Final = {time: time.name for time in TimeInForce}
 _TYPES: Final = {
     OrderType.LIMIT: "LIMIT",
     OrderType.MARKET: "MARKET",
@@ -96,7 +98,7 @@ def place_order(
         )
     params = [
         ("symbol", instrument.venue_symbol),
-        ("side", order.side.name),
+        ("side", _SIDES[order.side]),
         ("type", "LIMIT_MAKER" if order.post_only else _TYPES[order.order_type]),
         *_terms(order),
         ("quantity", _plain(order.qty, instrument.qty_step, field="qty")),
@@ -145,7 +147,7 @@ def _terms(order: OrderRequest) -> list[tuple[str, str]]:
         return []
     if order.order_type not in _PRICED:
         return []
-    return [("timeInForce", order.time_in_force.name)]
+    return [("timeInForce", _TIMES_IN_FORCE[order.time_in_force])]
 
 
 def cancel_order(

@@ -11,11 +11,11 @@ Source: Binance USD-M futures docs, Account and Market Data endpoints, 2026-09.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from outlast.errors import Failure
 from outlast.model import (

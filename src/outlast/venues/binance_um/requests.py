@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from outlast.errors import InvalidOrder, Scope
-from outlast.model import Instrument, OrderRequest, OrderType, Plane, Product, TimeInForce
+from outlast.model import Instrument, OrderRequest, OrderType, Plane, Product, Side, TimeInForce
 from outlast.venues import _binance
 from outlast.venues.binance_um.limits import DEPTH_COSTS, costs
 from outlast.wire import Auth, Lane, Traits, WireRequest
@@ -59,6 +59,8 @@ READ_WITHIN_S: Final = 3.0
 EXECUTIONS_MAX: Final = 1000
 """Rows of one answer about executions. A full page means that there may be more."""
 
+_SIDES: Final = {side: side.name for side in Side}
+_TIMES_IN_FORCE: Final = {time: time.name for time in TimeInForce}
 _TYPES: Final = {
     OrderType.LIMIT: "LIMIT",
     OrderType.MARKET: "MARKET",
@@ -92,7 +94,7 @@ def place_order(
     conditional = order.order_type not in _PLAIN
     params = [
         ("symbol", instrument.venue_symbol),
-        ("side", order.side.name),
+        ("side", _SIDES[order.side]),
         ("type", _TYPES[order.order_type]),
     ]
     if conditional:
@@ -131,7 +133,7 @@ def _terms(order: OrderRequest, now_ms: int) -> list[tuple[str, str]]:
             raise _invalid("post_only", "only orders with a price can be post_only; drop it")
         return []
     if not order.post_only and order.time_in_force is not TimeInForce.GTD:
-        return [("timeInForce", order.time_in_force.name)]
+        return [("timeInForce", _TIMES_IN_FORCE[order.time_in_force])]
     if order.post_only:
         if order.time_in_force is not TimeInForce.GTC:
             raise _invalid(

@@ -10,12 +10,12 @@ Source: Kraken docs, REST API pages on account data and market data, read 2026-0
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from outlast.errors import Failure
 from outlast.model import Balance, Execution, Instrument, Level, Position, Side, Source
