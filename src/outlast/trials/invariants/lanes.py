@@ -59,6 +59,8 @@ class Lanes(Family):
             return  # it may have waited for its turn to be written, which the other needed not
         if safety.has_nonce and other.sent_s - safety.asked_s < _WRITING_S:
             return  # the other was being written when it came
+        if safety.has_nonce and _symbol(c, safety) != _symbol(c, other):
+            return  # Kraken counts what is done to orders by pair: there was room for the other's
         # What was let go took from every counter that the safety request needed, and as much: so
         # there was room for that one.
         had_room = all(
@@ -93,3 +95,9 @@ class Lanes(Family):
                 f"{c.name}: {asked.call} (call {asked.number}), asked at {asked.at_s:.3f} s with "
                 f"{asked.deadline_s:g} s, came back {answer.at_s - due_s:.3f} s late",
             )
+
+
+def _symbol(c: ClientFacts, attempt: Attempt) -> str:
+    """Of the order that it is about; empty where it is about none."""
+    order = c.orders.get(attempt.client_order_id or "")
+    return "" if order is None else order.symbol
