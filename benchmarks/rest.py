@@ -4,7 +4,7 @@
 
 Ours is `Session.submit` with everything on: journal in a file, guard, limits, classification. The
 peers have none of that. Those that are not installed are left out and named:
-`pip install python-binance ccxt`. Bars (design.md of the project, performance): CPU at most that of
+`pip install python-binance ccxt`. Bars (docs/decisions/0007): CPU at most that of
 python-binance and 0.75 of ccxt's; with 20 in flight a median of at most python-binance's and a 99th
 percentile of at most a third of default httpx's.
 """
