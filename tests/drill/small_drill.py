@@ -10,7 +10,7 @@ from outlast.mock.scenario.model import Scenario
 SLUG = "binance-reduce-only-lockout-2025-10-11"
 
 SCORECARD_KEYS = {
-    # design.md 2.4
+    # docs/mock.md, the scorecard
     "intents",
     "orders",
     "duplicates",
