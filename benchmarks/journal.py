@@ -4,7 +4,8 @@
 
 An order writes three records: what became of the one before (its attempt and its change) and its
 own intent, all in one transaction, before its first byte leaves. Bar (docs/decisions/0007): at
-most 200 µs at the 99th percentile, and never a wait for the disk. Checkpoints run in a thread meanwhile, as a session does them, so their shadow on the loop is in the figures.
+most 200 µs at the 99th percentile, and never a wait for the disk. Checkpoints run in a thread
+meanwhile, as a session does them, so their shadow on the loop is in the figures.
 
 Rows are JSON, wall time in microseconds; "x" is the median over that of append and fdatasync. On a
 machine that others use, the 99th percentile of the wall time is theirs: `cpu_p99_us` leaves out
