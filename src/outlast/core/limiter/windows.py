@@ -16,6 +16,9 @@ from outlast.wire import Lane
 
 __all__ = ["Window"]
 
+_SAFETY: Final = Lane.SAFETY
+"""At hand: looked up in its class it costs more than the comparison."""
+
 _BURST_SHARE: Final = 0.25
 """Of a limit, per second of the venue's clock, for all lanes but SAFETY: a flood of one second must
 not empty the minute, and an overloaded venue is not helped by the rest of it arriving at once."""
@@ -125,7 +128,7 @@ class Window:
             if now < self._ask_at:
                 return self._ask_at
         if (
-            lane is not Lane.SAFETY
+            lane is not _SAFETY
             and self._burst_used
             and self._burst_used + units > self._burst_max
             and self._burst_second == (now + self._offset_s) // 1.0
@@ -138,7 +141,7 @@ class Window:
         room = self._ceilings[lane] - units
         if not self._calm_from <= now < self._calm_until or self._used > room:
             return False
-        if self._burst_used + units > self._burst_max and lane is not Lane.SAFETY:
+        if self._burst_used + units > self._burst_max and lane is not _SAFETY:
             return False
         if self._near_start and self._previous > room:
             return False
