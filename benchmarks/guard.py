@@ -106,7 +106,7 @@ def outlast_guard() -> Call:
         try:
             result = await answer()
             answered_at = clock.now()
-            guard.feed(order, permit, None, sent_at=now, now=answered_at)
+            guard.succeeded(order, permit, now, answered_at)
             budget.earn(answered_at)
             return result
         finally:

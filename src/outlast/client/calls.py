@@ -655,7 +655,10 @@ class CallDesk:
             used = self._codec.read_usage(answer.headers)
             self._admission.observe(used, asked_at=answer.sent_at, now=now)
         if flight.root is None or isinstance(answer, WireReply):
-            self._guard.feed(request, leave.permit, failure, sent_at=answer.sent_at, now=now)
+            if failure is None and leave.permit is not None:
+                self._guard.succeeded(request, leave.permit, answer.sent_at, now)
+            else:
+                self._guard.feed(request, leave.permit, failure, sent_at=answer.sent_at, now=now)
         if failure is not None and _is_too_much(failure) and self._admission.throttled():
             self._journal.note("limits.squeezed", data_share=self._admission.data_share)
         if failure is None:

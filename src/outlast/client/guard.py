@@ -257,6 +257,20 @@ class Guard:
 
     # After it.
 
+    def succeeded(self, request: WireRequest, permit: Permit, sent_at: float, now: float) -> None:
+        """As `feed` without a failure, for much less where nothing is amiss."""
+        if not self._is_calm or self.on_result is not None:
+            self.feed(request, permit, None, sent_at=sent_at, now=now)
+            return
+        # One more success, and news for nobody but its own breaker.
+        breaker, usual = self._fed[request.plane]
+        breaker.record(permit, _OK, now)
+        if usual.is_slow(now - sent_at):
+            was = breaker.state
+            self._weigh_slowness(breaker, permit, sent_at, now)
+            if breaker.state is not was:
+                self.announce(request.plane, moved_by=permit)
+
     def feed(
         self,
         request: WireRequest,
@@ -274,15 +288,6 @@ class Guard:
             now = self._clock.now()
         plane = request.plane
         breaker, usual = self._fed[plane]
-        if failure is None and permit is not None and self._is_calm and self.on_result is None:
-            # One more success, and news for nobody but its own breaker.
-            breaker.record(permit, _OK, now)
-            if usual.is_slow(now - sent_at):
-                was = breaker.state
-                self._weigh_slowness(breaker, permit, sent_at, now)
-                if breaker.state is not was:
-                    self.announce(plane, moved_by=permit)
-            return
         before = breaker.state
         if permit is not None:
             breaker.record(permit, self._result(failure, sent_at), now)
