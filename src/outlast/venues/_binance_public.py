@@ -6,31 +6,96 @@ change statistics", "Kline/Candlestick data"; USD-M futures docs, the pages of t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
-from outlast.model import Instrument
+from outlast.errors import Failure
+from outlast.model import Instrument, Plane
 from outlast.stream_wire import Candle, PublicTrade, Ticker
 from outlast.venues._binance_rows import Row, check_amount, decode
 from outlast.venues._binance_streams import check_interval, side_of_taker
+from outlast.wire import Cost, Lane, WireReply, WireRequest
 
-__all__ = [
-    "CANDLES_MAX",
-    "TRADES_MAX",
-    "candle_params",
-    "candle_rows",
-    "ticker_row",
-    "trade_params",
-    "trade_rows",
-]
+__all__ = ["PublicData"]
 
 TRADES_MAX: Final = 1000
 CANDLES_MAX: Final = 1000
 
 Params = list[tuple[str, str]]
 
+T = TypeVar("T")
 
-def trade_params(instrument: Instrument, *, from_id: int | None, since_ms: int | None) -> Params:
+
+class Read(Protocol):
+    """A product's way to judge an answer before its rows are read."""
+
+    def __call__(
+        self, request: WireRequest, reply: WireReply, values: Callable[[bytes], T | Failure]
+    ) -> T | Failure: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PublicData:
+    """One product's requests for public data, and its answers. See `PublicDataCodec`."""
+
+    root: str
+    """What its paths begin with."""
+    costs: Callable[[str, str, Params], tuple[Cost, ...]]
+    read: Read
+    answer_within_s: float
+
+    def query_trades(
+        self, instrument: Instrument, *, from_id: int | None, since_ms: int | None
+    ) -> WireRequest:
+        params = _trade_params(instrument, from_id=from_id, since_ms=since_ms)
+        return self._query("trades.read", "aggTrades", params, instrument)
+
+    def read_trades(
+        self, request: WireRequest, reply: WireReply, instrument: Instrument
+    ) -> Sequence[PublicTrade] | Failure:
+        return self.read(request, reply, lambda body: _trade_rows(body, instrument))
+
+    def query_ticker(self, instrument: Instrument) -> WireRequest:
+        params = [("symbol", instrument.venue_symbol)]
+        return self._query("ticker.read", "ticker/24hr", params, instrument)
+
+    def read_ticker(
+        self, request: WireRequest, reply: WireReply, instrument: Instrument
+    ) -> Ticker | Failure:
+        return self.read(request, reply, lambda body: _ticker_row(body, instrument))
+
+    def query_candles(
+        self, instrument: Instrument, *, interval: str, since_ms: int | None, limit: int
+    ) -> WireRequest:
+        params = _candle_params(instrument, interval=interval, since_ms=since_ms, limit=limit)
+        return self._query("candles.read", "klines", params, instrument)
+
+    def read_candles(
+        self, request: WireRequest, reply: WireReply, instrument: Instrument, *, now_ms: int
+    ) -> Sequence[Candle] | Failure:
+        interval = dict(request.params)["interval"]
+        return self.read(
+            request, reply, lambda body: _candle_rows(body, instrument, interval, now_ms)
+        )
+
+    def _query(self, name: str, path: str, params: Params, instrument: Instrument) -> WireRequest:
+        path = f"{self.root}/{path}"
+        return WireRequest(
+            name=name,
+            method="GET",
+            path=path,
+            params=tuple(params),
+            plane=Plane.MARKET_DATA,
+            lane=Lane.DATA,
+            costs=self.costs("GET", path, params),
+            answer_within_s=self.answer_within_s,
+            symbol=instrument.symbol,
+        )
+
+
+def _trade_params(instrument: Instrument, *, from_id: int | None, since_ms: int | None) -> Params:
     params = [("symbol", instrument.venue_symbol)]
     if from_id is not None:
         params.append(("fromId", str(from_id)))
@@ -47,7 +112,7 @@ class _AggTrade(Row):
     m: bool
 
 
-def trade_rows(body: bytes, instrument: Instrument) -> list[PublicTrade]:
+def _trade_rows(body: bytes, instrument: Instrument) -> list[PublicTrade]:
     return [
         PublicTrade(
             instrument.symbol, row.a, row.p, row.q, side_of_taker(buyer_is_maker=row.m), row.T
@@ -67,7 +132,7 @@ class _DayTicker(Row):
     ask_price: Decimal | None = None
 
 
-def ticker_row(body: bytes, instrument: Instrument) -> Ticker:
+def _ticker_row(body: bytes, instrument: Instrument) -> Ticker:
     row = decode(body, _DayTicker)
     return Ticker(
         instrument.symbol,
@@ -82,7 +147,7 @@ def ticker_row(body: bytes, instrument: Instrument) -> Ticker:
     )
 
 
-def candle_params(
+def _candle_params(
     instrument: Instrument, *, interval: str, since_ms: int | None, limit: int
 ) -> Params:
     params = [("symbol", instrument.venue_symbol), ("interval", check_interval(interval))]
@@ -91,7 +156,7 @@ def candle_params(
     return [*params, ("limit", str(max(1, min(limit, CANDLES_MAX))))]
 
 
-def candle_rows(body: bytes, instrument: Instrument, interval: str, now_ms: int) -> list[Candle]:
+def _candle_rows(body: bytes, instrument: Instrument, interval: str, now_ms: int) -> list[Candle]:
     return [_candle(row, instrument, interval, now_ms) for row in decode(body, list[list[Any]])]
 
 
