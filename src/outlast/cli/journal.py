@@ -17,9 +17,8 @@ import typer
 
 from outlast.backends.journal import read_records
 from outlast.cli.outputs import check_output
-from outlast.core.histories import Histories, HistoryFault
+from outlast.core.histories import check
 from outlast.core.journal import decode_fields
-from outlast.core.journal import verify as verify_chain
 from outlast.model import Order, OrderStatus
 from outlast.wire import Record
 
@@ -69,38 +68,28 @@ def verify(file: _File, as_json: _Json = False) -> None:
 
     Exit code 1 when either does not hold.
     """
-    histories = Histories()
-    faults: list[HistoryFault] = []
-    count = 0
-
-    def looked_into() -> Iterator[Record]:
-        nonlocal count
-        for record in read_records(file):
-            count += 1
-            faults.extend(histories.fold(record))
-            yield record
-
-    fault = verify_chain(looked_into())
+    checked = check(read_records(file))
+    fault = checked.chain_fault
     if as_json:
         found = None if fault is None else {"seq": fault.seq, "problem": fault.problem}
         document = {
             "file": str(file),
-            "holds": fault is None and not faults,
+            "holds": checked.holds,
             "fault": found,
-            "orders": len(histories),
-            "order_faults": [asdict(f) for f in faults],
+            "orders": checked.orders,
+            "order_faults": [asdict(f) for f in checked.order_faults],
         }
         print(json.dumps(document))
     else:
         if fault is not None:
             print(f"{file}: broken at record #{fault.seq}: {fault.problem}")
         else:
-            print(f"{file}: {count} records, the chain holds")
-        for each in faults:
+            print(f"{file}: {checked.records} records, the chain holds")
+        for each in checked.order_faults:
             print(f"record #{each.seq}, order {each.client_order_id}: {each.problem}")
-        if fault is None and not faults:
-            print(f"{_orders(len(histories))}: every history can be true")
-    if fault is not None or faults:
+        if checked.holds:
+            print(f"{_orders(checked.orders)}: every history can be true")
+    if not checked.holds:
         raise typer.Exit(1)
 
 

@@ -7,20 +7,20 @@ word, each fill counted once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-from outlast.core.journal import decode_fields
+from outlast.core.journal import ChainFault, decode_fields, verify
 from outlast.core.orders import TRANSITIONS
 from outlast.errors import Outcome
 from outlast.model import Execution, Order, OrderStatus
 from outlast.wire import Record
 
-__all__ = ["Histories", "HistoryFault"]
+__all__ = ["Checked", "Histories", "HistoryFault", "check"]
 
 _S = OrderStatus
 
@@ -56,6 +56,20 @@ class HistoryFault:
     seq: int
     client_order_id: str
     problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What one look through a whole journal found."""
+
+    records: int
+    orders: int
+    chain_fault: ChainFault | None
+    order_faults: tuple[HistoryFault, ...]
+
+    @property
+    def holds(self) -> bool:
+        return self.chain_fault is None and not self.order_faults
 
 
 @dataclass(slots=True)
@@ -159,3 +173,23 @@ def _differences(before: Order, after: Order) -> Iterator[str]:
     for name in ("symbol", "side", "order_type", "reduce_only"):
         if getattr(before, name) != getattr(after, name):
             yield f"its {name} changed"
+
+
+def check(records: Iterable[Record]) -> Checked:
+    """Whether a journal is as it was written, and whether what was written can be true.
+
+    Histories are looked into up to the first record that breaks the chain.
+    """
+    histories = Histories()
+    faults: list[HistoryFault] = []
+    count = 0
+
+    def looked_into() -> Iterator[Record]:
+        nonlocal count
+        for record in records:
+            count += 1
+            faults.extend(histories.fold(record))
+            yield record
+
+    chain_fault = verify(looked_into())
+    return Checked(count, len(histories), chain_fault, tuple(faults))

@@ -21,8 +21,7 @@ from typing import Any, Final
 from outlast import sim
 from outlast.backends.clock import SystemClock
 from outlast.backends.journal import read_records
-from outlast.core.histories import Histories
-from outlast.core.journal import verify
+from outlast.core.histories import check
 from outlast.drill.bots import naive, outlast_bot
 from outlast.drill.result import REST_S, BotResult, Progress, length_s, obituary
 from outlast.drill.strategy import Strategy, strategy_for
@@ -237,10 +236,9 @@ def _guards_belief(journal: Path) -> dict[str, Any] | None:
 
 def _journal_belief(path: Path) -> dict[str, Any]:
     """What the journal says of itself: whether it holds, and how many requests it names."""
-    records, histories = list(read_records(path)), Histories()
-    faults = [fault for record in records for fault in histories.fold(record)]
+    records = list(read_records(path))
     return {
         "records": len(records),
-        "verified": verify(records) is None and not faults,
+        "verified": check(records).holds,
         "requests": sum(record.kind == "attempt" for record in records),
     }
