@@ -1,7 +1,8 @@
 """A venue that says yes to every order at once: as little work as can be, in a process of its own.
 
-`python -m benchmarks.order_server` serves USD-M's REST paths on a free port and prints it. It is
-for measuring clients only; who wants a venue takes `outlast mock`.
+`python -m benchmarks.order_server` serves USD-M's REST paths and, on a port of its own, its
+WebSocket API, and prints both ports. It is for measuring clients only; who wants a venue takes
+`outlast mock`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 from urllib.parse import parse_qsl
+
+import msgspec
+from websockets.asyncio.server import ServerConnection, serve
 
 SYMBOL = "BTCUSDT"
 _HEAD = (
@@ -123,20 +128,52 @@ class _Connection(asyncio.Protocol):
             self._transport.write(f"{_HEAD}{len(text)}\r\n\r\n{text}".encode())
 
 
+_COUNTED = [
+    {
+        "rateLimitType": kind,
+        "interval": interval,
+        "intervalNum": number,
+        "limit": 100_000_000,
+        "count": 1,
+    }
+    for kind, interval, number in (
+        ("REQUEST_WEIGHT", "MINUTE", 1),
+        ("ORDERS", "SECOND", 10),
+        ("ORDERS", "MINUTE", 1),
+    )
+]
+
+
+async def _answer_frames(socket: ServerConnection) -> None:
+    async for frame in socket:
+        asked = msgspec.json.decode(frame)
+        result = _answer("POST", "/fapi/v1/order", asked["params"])
+        answer = {"id": asked["id"], "status": 200, "result": result, "rateLimits": _COUNTED}
+        await socket.send(msgspec.json.encode(answer).decode())
+
+
 async def _serve() -> None:
     server = await asyncio.get_running_loop().create_server(_Connection, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    async with serve(_answer_frames, "127.0.0.1", 0, compression=None) as sockets:
+        ports = [each.sockets[0].getsockname()[1] for each in (server, sockets)]  # type: ignore[attr-defined]
+        print(*ports, flush=True)
+        await server.serve_forever()
+
+
+class Urls(NamedTuple):
+    rest: str
+    socket: str
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[str]:
-    """Run it in a process of its own; its URL."""
+def serving() -> Iterator[Urls]:
+    """Run it in a process of its own; its URLs."""
     command = [sys.executable, "-m", "benchmarks.order_server"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+            rest, socket = map(int, process.stdout.readline().split())
+            yield Urls(f"http://127.0.0.1:{rest}", f"ws://127.0.0.1:{socket}")
         finally:
             process.terminate()
 

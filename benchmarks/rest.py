@@ -1,6 +1,10 @@
-"""One signed order over REST: the whole of a client's call, one at a time and twenty in flight.
+"""One signed order: the whole of a client's call, one at a time and twenty in flight.
 
     python -m benchmarks.rest
+    python -m benchmarks.rest --sockets
+
+The second has a session as well that sends its orders by WebSocket. Bars: CPU of at most 0.3 of our
+own REST path's and 0.1 of httpx's.
 
 Ours is `Session.submit` with everything on: journal in a file, guard, limits, classification. The
 peers have none of that. Those that are not installed are left out and named:
@@ -25,15 +29,20 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+import msgspec
+import websockets
 
 import outlast
-from benchmarks.order_server import SYMBOL, serving
+from benchmarks.order_server import SYMBOL, Urls, serving
 from benchmarks.side_by_side import Call, measure, table
 
 KEY, SECRET = "k" * 64, "s" * 64
 
 
-async def _outlast(stack: contextlib.AsyncExitStack, url: str, **changes: Any) -> Call:
+async def _outlast(
+    stack: contextlib.AsyncExitStack, url: str, *, socket_url: str | None = None, **changes: Any
+) -> Call:
+    endpoints = {"rest": url} if socket_url is None else {"rest": url, "trade_stream": socket_url}
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     session = await stack.enter_async_context(
         outlast.connect(
@@ -41,7 +50,7 @@ async def _outlast(stack: contextlib.AsyncExitStack, url: str, **changes: Any) -
             key=KEY,
             secret=SECRET,
             journal=folder / "bench.journal",
-            endpoints={"rest": url},
+            endpoints=endpoints,
             **changes,
         )
     )
@@ -150,9 +159,54 @@ async def _ccxt(stack: contextlib.AsyncExitStack, url: str) -> Call:
     return call
 
 
-async def _run(rounds: int) -> None:
+async def _websockets_bare(stack: contextlib.AsyncExitStack, url: str) -> Call:
+    """The least that an order by socket can cost: signed, sent, its answer decoded, no more."""
+    socket = await stack.enter_async_context(websockets.connect(url, compression=None))
+    numbers = itertools.count()
+    answers: dict[int, asyncio.Future[Any]] = {}
+
+    async def read() -> None:
+        async for frame in socket:
+            answer = msgspec.json.decode(frame)
+            answers.pop(answer["id"]).set_result(answer)
+
+    reading = asyncio.create_task(read())
+    stack.callback(reading.cancel)
+
+    async def call() -> None:
+        number = next(numbers)
+        params: dict[str, object] = {
+            "apiKey": KEY,
+            "newClientOrderId": f"b{number}",
+            "price": "60000",
+            "quantity": "0.010",
+            "side": "BUY",
+            "symbol": SYMBOL,
+            "timeInForce": "GTC",
+            "timestamp": int(time.time() * 1000),
+            "type": "LIMIT",
+        }
+        payload = "&".join(f"{name}={value}" for name, value in params.items())
+        signature = hmac.new(SECRET.encode(), payload.encode(), hashlib.sha256).hexdigest()
+        frame = {"id": number, "method": "order.place", "params": params | {"signature": signature}}
+        answer = answers[number] = asyncio.get_running_loop().create_future()
+        await socket.send(msgspec.json.encode(frame), text=True)
+        await answer
+
+    return call
+
+
+async def _by_socket(stack: contextlib.AsyncExitStack, urls: Urls) -> Call:
+    """Ours by WebSocket, once its line is up: before that orders go over REST."""
+    settings = outlast.Settings(order_entry="websocket-first", streams=False)
+    call = await _outlast(stack, urls.rest, socket_url=urls.socket, settings=settings)
+    await asyncio.sleep(1.0)
+    return call
+
+
+async def _run(rounds: int, *, sockets: bool) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        url = stack.enter_context(serving())
+        url, socket_url = stack.enter_context(serving())
         plain = await stack.enter_async_context(httpx.AsyncClient())
         candidates = {
             "outlast": await _outlast(stack, url),
@@ -160,6 +214,11 @@ async def _run(rounds: int) -> None:
             "httpx, signed by hand": await _httpx_default(stack, url),
         }
         peers = ["httpx, signed by hand"]
+        if sockets:
+            candidates["outlast by WebSocket"] = await _by_socket(stack, Urls(url, socket_url))
+            name = "websockets, signed by hand"
+            candidates[name] = await _websockets_bare(stack, socket_url)
+            peers.insert(0, "outlast")
         for name, module, made in (
             ("python-binance", "binance", _python_binance),
             ("ccxt", "ccxt", _ccxt),
@@ -177,4 +236,6 @@ async def _run(rounds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
-    asyncio.run(_run(parser.parse_args().rounds))
+    parser.add_argument("--sockets", action="store_true", help="orders by WebSocket as well")
+    asked = parser.parse_args()
+    asyncio.run(_run(asked.rounds, sockets=asked.sockets))
