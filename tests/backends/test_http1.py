@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from raw_server import SOON_S, Server, request
 
 from outlast import sim
-from outlast.backends import http1
 from outlast.backends.clock import SystemClock
 from outlast.backends.http1 import Http1Transport
+from outlast.backends.http1.connection import Connection
+from outlast.backends.http1.messages import Broken, whole
 from outlast.wire import FaultKind, HttpRequest, TransportFault, WireReply
 
 
@@ -138,7 +139,7 @@ def exchange(*pieces):
 
     async def story():
         clock = SystemClock()
-        connection = http1._Connection(clock)
+        connection = Connection(clock)
         connection.connection_made(Wire())
         order = HttpRequest(method="POST", url="http://x/", answer_within_s=SOON_S)
         asked = asyncio.create_task(
@@ -149,7 +150,7 @@ def exchange(*pieces):
             connection.data_received(piece)
         try:
             answer = await asked
-        except http1._Broken as broken:
+        except Broken as broken:
             return broken.kind, connection.make_ready()
         return (answer.status, answer.headers, answer.body), connection.make_ready()
 
@@ -190,7 +191,7 @@ ODD = {
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_answer_is_left_to_h11(name):
     """What is read here is a part of what h11 reads, and never means something else."""
-    assert http1._whole(ODD[name]) is None
+    assert whole(ODD[name]) is None
 
 
 def test_an_answer_that_nobody_asked_for_closes_the_connection():
