@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mock_kraken_world import SocketWorld, World, body, play, request
 
@@ -126,6 +126,7 @@ FRAMES = st.one_of(
 
 
 @given(frames=st.lists(FRAMES, min_size=1, max_size=15))
+@example(frames=['{"method": "subscribe", "params": {"channel": []}, "req_id": null}'])
 @settings(max_examples=60, deadline=None)
 def test_any_frame_is_answered_and_the_socket_lives(frames):
     async def story(venue: SocketWorld) -> None:

@@ -46,7 +46,7 @@ _PATHS: Final[Mapping[str, Feed]] = {
     "/auth/v2": Feed.USER,  # under a root that stands for the host of private connections
 }
 _TRIGGERS: Final = ("trades", "bbo")
-_OWN_TOPICS: Final = frozenset({"status", "heartbeat"})
+_OWN_TOPICS: Final = ("status", "heartbeat")  # what is asked for may be anything, not only text
 """What a client is on without having asked for it."""
 
 _MALFORMED: Final = "Malformed request"
