@@ -320,11 +320,12 @@ class Run:
         if venue == UM:
             self.position(at_s, symbol, held, visible_s=visible)
 
-    def end(self, order_id, at_s, status=OrderStatus.CANCELED):
+    def end(self, order_id, at_s, status=OrderStatus.CANCELED, reason=""):
         """The order ends without another fill."""
         venue, old = self._orders[order_id]
         kind = OrderEventKind(status.value)
-        self._tell(venue, kind, replace(old, status=status, updated_ms=ms(at_s)), at_s)
+        ended = replace(old, status=status, updated_ms=ms(at_s), end_reason=reason)
+        self._tell(venue, kind, ended, at_s)
 
     def position(self, at_s, symbol, qty, *, visible_s=None):
         self.truth.engine_event(

@@ -1,9 +1,13 @@
 """What the client knows in the end: for each a planted offender, and a run that keeps it."""
 
+from decimal import Decimal
+
 import pytest
 from handmade_run import SPOT, UM, Run, ms
 
 from outlast.mock.belief import BeliefError
+from outlast.mock.engine.model import OrderStatus
+from outlast.mock.history import Standing
 from outlast.mock.records import Landed, Told
 
 RECONCILED = "reconciled_by_end"
@@ -201,6 +205,39 @@ def test_an_order_that_the_venue_named_itself_is_told_by_its_state():
     assert not run.holds({"orders": {"web_1": "ACCEPTED", "web_2": "FILLED"}})
     third = {"orders": {"web_1": "ACCEPTED", "web_2": "CANCELED", "web_3": "ACCEPTED"}}
     assert "web_3 as 'open'; no such order exists" in run.evidence(third)
+
+
+@pytest.mark.parametrize(
+    "believed",
+    [
+        {"stop": "FILLED", "limit": "CANCELED"},
+        {"stop": "CANCELED", "market": "FILLED", "limit": "CANCELED"},
+    ],
+    ids=["one order", "two orders"],
+)
+def test_an_order_that_fired_and_what_it_became_are_one_or_two_as_the_venue_shows_them(believed):
+    run = Run(RECONCILED)
+    stop, limit = run.order(5, ""), run.order(6, "")
+    run.end(stop, 20, OrderStatus.EXPIRED, "triggered")
+    run.fill(run.order(20, "", triggered_from=stop), 20)
+    run.end(limit, 30)
+    run.until(600)
+    assert run.holds({"orders": believed})
+    assert not run.holds({"orders": {**believed, "stop": "ACCEPTED"}})
+    assert not run.holds({"orders": {"limit": "CANCELED"}})
+    assert not run.holds({"orders": {"stop": "FILLED"}})
+
+
+def test_a_belief_may_be_ahead_of_late_reports_where_the_account_itself_was_read():
+    run, _ = traded()
+    now = Standing(
+        balances={"USDT": Decimal(9990)}, positions={"BTCUSDT": Decimal(3)}, told_until_ms=ms(590)
+    )
+    run.truth.engines[UM] = lambda _: now
+    assert run.holds(RIGHT)
+    assert run.holds({"positions": {"BTCUSDT": "3"}, "balances": {"USDT": "9990"}})
+    assert not run.holds({"positions": {"BTCUSDT": "2"}})
+    assert not run.holds({"balances": {"USDT": "9992"}})
 
 
 def test_an_expired_order_may_be_believed_cancelled():

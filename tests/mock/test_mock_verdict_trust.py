@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from handmade_run import SPOT, UM, Run, ms
 
+from outlast.mock.history import Standing
 from outlast.mock.scenario.model import Expectation
 
 LONG = {"BTCUSDT": "2"}
@@ -99,7 +100,62 @@ def lying(what=("balances:zero", "positions:stale"), positions=None):
 def test_an_entry_while_balances_lie_breaks_no_trade_on_untrusted():
     run = lying()
     run.create(90, "entry", "buy")
-    assert "the venue lies (balances:zero, positions:stale)" in run.evidence()
+    assert "the venue lies (balances:zero)" in run.evidence()
+
+
+def stale_account(*, positions=("positions:stale",)):
+    """From 60 s on the account is shown as it was then; at 80 s a position comes to be."""
+    run = Run("no_trade_on_untrusted", positions=LONG, venues=(UM, SPOT))
+    run.truth.lies(ms(60), positions, venue=UM)
+    run.position(80, "BTCUSDT", "3")
+    return run
+
+
+def test_an_entry_on_a_stale_picture_that_has_become_untrue_breaks_it():
+    run = stale_account()
+    run.create(90, "entry", "buy")
+    assert "adds exposure while the venue lies (positions:stale)" in run.evidence()
+
+
+def test_a_stale_picture_is_no_lie_while_it_shows_what_is_true_and_in_the_first_seconds_after():
+    run = stale_account()
+    run.create(70, "while true", "buy", "1")
+    run.create(84, "noticing", "buy", "2")
+    assert run.holds()
+
+
+def test_a_stale_picture_is_no_lie_any_more_once_it_is_true_again():
+    run = stale_account()
+    run.position(100, "BTCUSDT", "2")
+    run.create(110, "entry", "buy")
+    assert run.holds()
+
+
+def test_both_pictures_of_the_account_are_looked_at():
+    run = stale_account(positions=("balances:stale", "positions:stale"))
+    run.balance(85, "9995")
+    run.create(95, "entry", "buy")
+    assert "the venue lies (balances:stale, positions:stale)" in run.evidence()
+
+
+def test_what_a_stale_picture_showed_is_remembered_however_old_it_is():
+    run = stale_account()
+    run.position(100, "BTCUSDT", "2")
+    run.position(4_000, "BTCUSDT", "3")
+    run.truth.forget_before(ms(3_990))
+    run.create(4_010, "entry", "buy")
+    assert "the venue lies (positions:stale)" in run.evidence()
+
+
+def test_while_changes_are_still_to_be_reported_a_stale_picture_counts_as_untrue():
+    run = stale_account()
+    run.position(81, "BTCUSDT", "2")
+    standing = Standing(balances={}, positions={}, told_until_ms=ms(85))
+    run.truth.engines[UM] = lambda _: standing
+    run.create(84, "before", "buy", "1")
+    assert run.holds()
+    run.create(95, "after", "buy", "2")
+    assert "the venue lies (positions:stale)" in run.evidence()
 
 
 def test_entries_around_the_lies_and_on_the_other_venue_are_free():

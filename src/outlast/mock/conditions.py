@@ -212,6 +212,15 @@ class Conditions:
             found.extend((what, start, None) for what, start in running.items())
         return sorted(found, key=lambda lie: (lie[1], lie[0]))
 
+    def running_lies(self, venue: str) -> dict[str, int]:
+        """What the venue does not tell the truth about now, and since when."""
+        return {
+            what: start
+            for about in ("balances", "positions")
+            for what, start, until in self.lies_about(venue, about)
+            if until is None
+        }
+
     def quote(self, at_ms: int, venue: str, symbol: str, quote: Quote) -> None:
         key = (venue, symbol)
         steps = self._quotes.setdefault(key, Steps())

@@ -23,7 +23,7 @@ from outlast.mock.engine.events import (
 )
 from outlast.mock.engine.model import Execution, OrderStatus
 
-__all__ = ["AccountHistory", "History", "OrderHistory", "Tracked"]
+__all__ = ["AccountHistory", "History", "OrderHistory", "Standing", "Tracked"]
 
 ZERO: Final = Decimal(0)
 
@@ -111,6 +111,16 @@ class Tracked:
     def put(self, at_ms: int, visible_ms: int, value: Decimal) -> None:
         self.true.put(at_ms, value)
         self.reported.put(visible_ms, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an account stands at this instant, as the engine has it."""
+
+    balances: Mapping[str, Decimal]
+    positions: Mapping[str, Decimal]
+    told_until_ms: int
+    """What happened from here on may not have been reported yet."""
 
 
 @dataclass(slots=True)

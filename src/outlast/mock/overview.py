@@ -177,6 +177,8 @@ def choices(venues: Sequence[str]) -> dict[str, Any]:
             {"dup": 0.05},
             {"reorder": 0.05},
             {"bad_checksum": 0.05},
+            {"crossed": 0.05},
+            "frozen",
             {"close": {"code": 1006, "every": "30s"}},
             {"burst_on_resume": 1000},
             "no_pong",

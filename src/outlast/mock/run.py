@@ -188,6 +188,7 @@ class Run:
             desk=self.desk,
             truth=self.truth,
         )
+        self.truth.engines[dialect.venue] = stage.standing
         venue = Venue(
             dialect=dialect,
             stage=stage,

@@ -17,6 +17,7 @@ from outlast.mock.engine.engine import Engine
 from outlast.mock.engine.events import OrderSnapshot
 from outlast.mock.engine.model import EngineMode, NewOrder, OrderType, Product
 from outlast.mock.faults import FaultDesk, RequestFacts
+from outlast.mock.history import Standing
 from outlast.mock.keys import Account, KeyRing
 from outlast.mock.scenario.defaults import T0_MS_DEFAULT
 from outlast.mock.scenario.model import Event, InstrumentSpec, OpenOrderSpec
@@ -193,6 +194,16 @@ class Stage:
         )
         self.report_willingness(name)
         return account
+
+    def standing(self, name: str) -> Standing | None:
+        """How an account stands at this instant; None for one that is not here."""
+        if all(account.name != name for account in self.keys):
+            return None
+        return Standing(
+            balances={a: b.total for a, b in self.engine.balances(name).items()},
+            positions={s: p.qty for s, p in self.engine.positions(name).items()},
+            told_until_ms=self.engine.told_until_ms,
+        )
 
     def _take_pictures(self, state: AccountState) -> None:
         """Keep what `stale` will show from now on: the account as it is at this instant."""

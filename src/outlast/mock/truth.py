@@ -19,7 +19,7 @@ from outlast.mock.belief import Belief
 from outlast.mock.conditions import Conditions, Dial, Quote, Steps
 from outlast.mock.engine.events import EngineEvent, OrderSnapshot, TradeEvent
 from outlast.mock.folding import fold
-from outlast.mock.history import AccountHistory, History, OrderHistory
+from outlast.mock.history import AccountHistory, History, OrderHistory, Standing
 from outlast.mock.intents import Intent, Unknown, sends_of, unknowns
 from outlast.mock.past import Past, bounds_of
 from outlast.mock.records import RequestRecord, Told
@@ -67,6 +67,8 @@ class Truth:
         """The latest venue time that anything was reported for: the end of the run so far."""
         self.shown_balances: dict[str, Callable[[str, Decimal], Decimal]] = {}
         """By venue: an amount of a currency as its answers show it."""
+        self.engines: dict[str, Callable[[str], Standing | None]] = {}
+        """By venue: how an account stands now; None for one that the engine does not know."""
         self.on_change: Callable[[], None] | None = None
         """Called after anything but prices was reported; for those who look on."""
         self._absent: dict[str, dict[tuple[str, str], array[int]]] = {}
@@ -301,6 +303,11 @@ class Truth:
                     return spec
         return None
 
+    def standing(self, venue: str, account: str) -> Standing | None:
+        """How an account stands at this instant; None where no engine is there to be asked."""
+        ask = self.engines.get(venue)
+        return None if ask is None else ask(account)
+
     def traded_as(self, venue: str, symbol: str) -> str:
         """The engine's name for `symbol`, which is that on the wire; `symbol` if not listed."""
         spec = self.instrument(venue, symbol)
@@ -379,7 +386,9 @@ class Truth:
         """Nobody will ask for prices, positions and answers before `at_ms` any more."""
         self.conditions.forget_before(at_ms)
         for history in self.history.all():
-            history.forget_before(at_ms)
+            # What an account looked like when a stale picture of it was taken is still needed.
+            lying = self.conditions.running_lies(history.venue)
+            history.forget_before(min([at_ms, *lying.values()]))
         for account, told in self._absent.items():
             names = {
                 (send.record.venue, send.facts.client_order_id)

@@ -70,7 +70,8 @@ class NoTimers:
 
 @dataclass(slots=True, kw_only=True)
 class VenueView:
-    """One request's view. `lied` tells the record afterwards whether a lie was handed out."""
+    """One request's view. `lied` tells the record afterwards whether a lie was handed out: an old
+    picture of what has not changed since is none."""
 
     engine: Engine
     keys: KeyRing
@@ -103,15 +104,15 @@ class VenueView:
 
     def balances(self, account: str) -> Mapping[str, AssetBalance]:
         """What the venue says is in the account; maybe not what is."""
-        told = self._told_balances(account)
-        self.lied |= told is not None
-        return self.engine.balances(account) if told is None else told
+        told, true = self._told_balances(account), self.engine.balances(account)
+        self.lied |= told is not None and _totals(told) != _totals(true)
+        return true if told is None else told
 
     def positions(self, account: str) -> Mapping[str, PositionState]:
         """What the venue says is open; maybe not what is."""
-        told = self._told_positions(account)
-        self.lied |= told is not None
-        return self.engine.positions(account) if told is None else told
+        told, true = self._told_positions(account), self.engine.positions(account)
+        self.lied |= told is not None and _held(told) != _held(true)
+        return true if told is None else told
 
     def margin(self, account: str) -> MarginSummary:
         """The account's sums. What is in the wallet follows the lie about balances, what positions
@@ -120,7 +121,7 @@ class VenueView:
         margin = self.engine.margin(account)
         picture = self.pictures.get(account, AccountPicture())
         if self._told_positions(account) is not None:
-            self.lied = True
+            self.positions(account)  # whether it is a lie is told by what is held
             then = picture.positions.margin if picture.positions else None
             old = then if self.lies.positions == "stale" and then else _zeroed(margin)
             margin = replace(
@@ -131,7 +132,7 @@ class VenueView:
                 margin_balance=margin.wallet + old.unrealised,
             )
         if self._told_balances(account) is not None:
-            self.lied = True
+            self.balances(account)
             then = picture.balances.margin if picture.balances else None
             old = then if self.lies.balances == "stale" and then else _zeroed(margin)
             margin = replace(
@@ -156,6 +157,14 @@ class VenueView:
         if self.lies.positions == "zero":
             return {symbol: _zeroed(p) for symbol, p in self.engine.positions(account).items()}
         return picture.rows if self.lies.positions == "stale" and picture else None
+
+
+def _totals(balances: Mapping[str, AssetBalance]) -> dict[str, Decimal]:
+    return {asset: held.total for asset, held in balances.items() if held.total}
+
+
+def _held(positions: Mapping[str, PositionState]) -> dict[str, Decimal]:
+    return {symbol: position.qty for symbol, position in positions.items() if position.qty}
 
 
 def _zeroed(value: T) -> T:

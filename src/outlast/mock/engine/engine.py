@@ -7,6 +7,7 @@ give the same truth to the byte (`digest`), and the market's own path never depe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
 from types import MappingProxyType
@@ -26,6 +27,7 @@ from outlast.mock.engine.model import (
     NewOrder,
     Order,
     OrderStatus,
+    OrderType,
     Product,
     Rejected,
     RejectReason,
@@ -366,6 +368,12 @@ class Engine:
         )
         self._fire_after(outcome)
         return outcome
+
+    def would_take(self, order: Order, price: Decimal) -> bool:
+        """Whether a limit order would trade at once if it had this price."""
+        return order.request.type is OrderType.LIMIT and self._floor.would_take(
+            replace(order.request, price=price)
+        )
 
     def cancel(self, account: str, order_id: int, *, reason: str = "client") -> Order | Rejected:
         """Cancel what is left of an open order; `reason` becomes its `end_reason`."""

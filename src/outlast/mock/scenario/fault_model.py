@@ -85,6 +85,9 @@ class StreamFault:
     - `delay`: everything `seconds` late;
     - `gap`, `dup`, `reorder`, `bad_checksum`: that `share` of the updates is lost, sent twice,
       swapped with the next one, or carries a wrong checksum;
+    - `crossed`: that `share` of the book updates brings a bid above the best ask, and passes every
+      check of integrity; it stays until the book is begun anew;
+    - `frozen`: the book's stream goes on, and says over and over what it said last;
     - `close`: closed with `code` every `seconds`, counted from the start of the phase;
     - `no_pong`: pings stay unanswered; `expire_key`: the user stream's key dies;
     - `burst_on_resume`: `count` held-back messages at once;

@@ -188,6 +188,8 @@ def read_stream(place: Place) -> StreamFault:
             return StreamFault(kind="expire_key")
         if kind == "ack_only":
             return StreamFault(kind="ack_only")
+        if kind == "frozen":
+            return StreamFault(kind="frozen")
         if kind in _STREAM_EXAMPLES:
             raise place.error(f"{kind} needs its argument", f"write `{_STREAM_EXAMPLES[kind]}`")
         raise place.error(f"{kind!r} is no stream fault", suggest(kind, _ALL_STREAM_FAULTS))
@@ -208,6 +210,8 @@ def read_stream(place: Place) -> StreamFault:
         return StreamFault(kind="reorder", share=share(argument))
     if kind == "bad_checksum":
         return StreamFault(kind="bad_checksum", share=share(argument))
+    if kind == "crossed":
+        return StreamFault(kind="crossed", share=share(argument))
     if kind == "burst_on_resume":
         return StreamFault(kind="burst_on_resume", count=whole(least=1, most=1_000_000)(argument))
     if kind == "close":
@@ -229,7 +233,15 @@ _STREAM_EXAMPLES: Final = {
     "dup": "{dup: 0.02}",
     "reorder": "{reorder: 0.01}",
     "bad_checksum": "{bad_checksum: 0.02}",
+    "crossed": "{crossed: 0.02}",
     "close": "{close: {code: 1006, every: 90s}}",
     "burst_on_resume": "{burst_on_resume: 5000}",
 }
-_ALL_STREAM_FAULTS: Final = ("mute", *_STREAM_EXAMPLES, "no_pong", "expire_key", "ack_only")
+_ALL_STREAM_FAULTS: Final = (
+    "mute",
+    *_STREAM_EXAMPLES,
+    "frozen",
+    "no_pong",
+    "expire_key",
+    "ack_only",
+)

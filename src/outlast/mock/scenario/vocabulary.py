@@ -77,6 +77,8 @@ StreamKind: TypeAlias = Literal[
     "dup",
     "reorder",
     "bad_checksum",
+    "crossed",
+    "frozen",
     "close",
     "no_pong",
     "expire_key",

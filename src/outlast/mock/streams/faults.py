@@ -1,10 +1,13 @@
-"""What the scenario does to one subscription: loses, delays, doubles, swaps, mutes, holds back."""
+"""What the scenario does to one subscription: loses, delays, doubles, swaps, mutes, holds back,
+crosses, freezes."""
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Protocol
 
 from outlast.mock.scenario.model import StreamFault
@@ -79,8 +82,10 @@ class Outlet:
         self._alarm: Alarm | None = None
         self._held: deque[Update] = deque()
         self._swapped: Update | None = None
+        self._said = ""  # of a book: the message that was sent last
         self._is_untrue = False
         self._has_lost = False  # nothing that comes later makes up for it
+        self._missed: tuple[set[Decimal], set[Decimal]] = (set(), set())  # bids, asks
         self.brought_back = 0
         """How many muted messages the burst now in force has brought back."""
 
@@ -119,6 +124,7 @@ class Outlet:
         self._drop_held()
         self._swapped = None
         self._has_lost = False
+        self._missed = (set(), set())
         self._doubt(is_untrue=False)
 
     def send(self, update: Update) -> None:
@@ -128,8 +134,10 @@ class Outlet:
             return
         self._number += 1
         fault = self._fault
+        if fault is None or fault.kind != "frozen":
+            self._said = update.text if update.time_field else ""
         if fault is None:
-            self._around.forward(update)
+            self._forward(update)
             return
         match fault.kind:
             case "mute" if covers(fault, self._channel, update.kind):
@@ -137,17 +145,22 @@ class Outlet:
             case "delay":
                 self._delay(update, fault.seconds)
             case "gap" if self._drawn(fault):
-                self._lose()
+                self._lose(update)
             case "dup" if self._drawn(fault):
-                self._around.forward(update)
-                self._around.forward(update)
+                self._forward(update)
+                self._forward(update)
             case "reorder":
                 self._reorder(update, fault)
             case "bad_checksum" if update.corrupt is not None and self._drawn(fault):
                 self._lose()
                 self._around.forward(replace(update, text=update.corrupt()))
+            case "crossed" if update.crossed is not None and self._drawn(fault):
+                self._lose()
+                self._around.forward(replace(update, text=update.crossed()))
+            case "frozen" if update.time_field:
+                self._say_again(update)
             case _:
-                self._around.forward(update)
+                self._forward(update)
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -157,8 +170,24 @@ class Outlet:
             self._is_untrue = is_untrue
             self._around.doubt(is_untrue=is_untrue)
 
-    def _lose(self) -> None:
-        """An update will never come as it should: only a new subscription helps."""
+    def _forward(self, update: Update) -> None:
+        """Hand on an update as it is; it may make up for what was lost before it."""
+        self._around.forward(update)
+        if update.proof is not None and any(self._missed):
+            self._missed[0].difference_update(update.proof.bids)
+            self._missed[1].difference_update(update.proof.asks)
+            self._doubt(is_untrue=update.proof.shows(*self._missed))
+
+    def _lose(self, update: Update | None = None) -> None:
+        """An update will never come as it should: only a new subscription helps.
+
+        With a proof, that is so as far as the client can tell.
+        """
+        if update is not None and update.proof is not None:
+            self._missed[0].update(update.proof.bids)
+            self._missed[1].update(update.proof.asks)
+            self._doubt(is_untrue=update.proof.shows(*self._missed))
+            return
         self._has_lost = True
         self._doubt(is_untrue=True)
 
@@ -174,18 +203,32 @@ class Outlet:
             self._around.forward(update)
         self._doubt(is_untrue=False)
 
+    def _say_again(self, update: Update) -> None:
+        """Send what was sent last, with the time of this update. The first one goes out as it is:
+        it is what the book freezes at."""
+        if not self._said:
+            self._said = update.text
+            self._around.forward(update)
+            return
+        self._lose()
+        stamp = re.compile(rf'"{update.time_field}":("[^"]*"|[0-9]+)')
+        now = stamp.search(update.text)
+        assert now is not None, "a book's message says when it was"
+        self._said = stamp.sub(now[0], self._said, count=1)
+        self._around.forward(replace(update, text=self._said, corrupt=None, crossed=None))
+
     def _drawn(self, fault: StreamFault) -> bool:
         return self._around.chance(fault.kind, self._number) < fault.share
 
     def _reorder(self, update: Update, fault: StreamFault) -> None:
         if self._swapped is not None:
-            self._around.forward(update)
+            self._forward(update)
             self._swap_back()
         elif self._drawn(fault):
-            self._lose()
+            self._lose(update)
             self._swapped = update
         else:
-            self._around.forward(update)
+            self._forward(update)
 
     def _swap_back(self) -> None:
         update, self._swapped = self._swapped, None

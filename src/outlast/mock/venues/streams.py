@@ -55,6 +55,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -73,6 +74,7 @@ __all__ = [
     "Client",
     "Feed",
     "Plug",
+    "Proof",
     "SocketRules",
     "Sockets",
     "StreamDialect",
@@ -131,6 +133,26 @@ class Plug:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """Which prices a book's message speaks of, and how far its checksum reaches.
+
+    Where a venue numbers its messages, each loss shows. Where it only sends a checksum of the best
+    levels, a loss shows when it reaches them, and not at all when a later message makes up for it.
+    """
+
+    bids: frozenset[Decimal]
+    asks: frozenset[Decimal]
+    lowest_bid: Decimal
+    highest_ask: Decimal
+
+    def shows(self, missed_bids: set[Decimal], missed_asks: set[Decimal]) -> bool:
+        """Whether a client that never heard of these can tell."""
+        return any(price >= self.lowest_bid for price in missed_bids) or any(
+            price <= self.highest_ask for price in missed_asks
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """One message of a channel, ready to be sent."""
 
@@ -142,6 +164,14 @@ class Update:
     corrupt: Callable[[], str] | None = None
     """The same message with its integrity number wrong (a checksum; where a venue has none, the
     chain of update ids), for `bad_checksum`. None: it carries no such number."""
+    crossed: Callable[[], str] | None = None
+    """The same message with one bid more, above the best ask, and right by its integrity number,
+    for `crossed`. None: it changes no book, or a side of it is empty."""
+    proof: Proof | None = None
+    """Of a book whose messages have a checksum and no numbers."""
+    time_field: str = ""
+    """Where a book's message says when it was; `frozen` says the message before it again, with the
+    time of this one. Empty: it is not frozen."""
 
 
 class StreamDialect(Protocol):

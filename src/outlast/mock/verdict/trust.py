@@ -31,7 +31,9 @@ def no_trade_on_untrusted(case: Case, argument: Argument) -> Judgement:
 
     Untrue means, for longer than `stale_within` (else 5 s): the venue's price or the mark is more
     than 2 % off the peers' price, the mark is frozen or shifted, or account answers lie; the last
-    also as long as the last answer about the account that the client got was a lie. Meanwhile:
+    also as long as the last answer about the account that the client got was a lie. A stale picture
+    of the account is a lie from the first change on that it does not show: while it shows what is
+    true, nothing in the world could tell that it is old. Meanwhile:
 
     - no order that adds exposure is sent;
     - no limit price is more than 10 % worse than the peers' price (buying above, selling below);
@@ -94,12 +96,39 @@ def _lie_doubt(case: Case, venue: str, at_ms: int, notice_ms: int, about: tuple[
     """The lies about `about` that hold now and held `notice_ms` ago."""
     conditions = case.truth.conditions
     then, now = (
-        [lie for lie in conditions.lies_at(instant, venue) if lie.startswith(about)]
+        [
+            lie
+            for lie in conditions.lies_at(instant, venue)
+            if lie.startswith(about) and _is_untrue(case, venue, lie, instant)
+        ]
         for instant in (at_ms - notice_ms, at_ms)
     )
     if not then or not now:
         return ""
     return "the venue lies (" + ", ".join(now) + ")"
+
+
+def _is_untrue(case: Case, venue: str, lie: str, at_ms: int) -> bool:
+    """Whether what a lie shows was another than the truth; only a stale picture may show it."""
+    about, _, how = lie.partition(":")
+    history = case.truth.history.at(venue, case.account)
+    if how != "stale" or history is None:
+        return True
+    now = case.truth.standing(venue, case.account)
+    if now is not None and now.told_until_ms <= at_ms:
+        return True  # changes of then are still to be reported
+    taken_ms = max(
+        (
+            start
+            for what, start, _ in case.truth.conditions.lies_about(venue, about)
+            if what == lie and start <= at_ms
+        ),
+        default=at_ms,
+    )
+    amounts = history.balances if about == "balances" else history.positions
+    return any(
+        amount.true.at(taken_ms, None) != amount.true.at(at_ms, None) for amount in amounts.values()
+    )
 
 
 def _lied_answers(case: Case) -> dict[str, Steps[bool]]:

@@ -22,7 +22,7 @@ from outlast.mock.venues.binance_spot.time_units import in_microseconds
 from outlast.mock.venues.binance_um.aliases import to_json
 from outlast.mock.venues.binance_um.figures import fixed
 from outlast.mock.venues.binance_um.ledger import Bar, Ledger
-from outlast.mock.venues.streams import BookDiff, Update
+from outlast.mock.venues.streams import BookDiff, BookState, Update
 
 __all__ = ["Feeds"]
 
@@ -191,7 +191,8 @@ class Feeds:
                 return None  # a burst has told it all of this already
             form = (state.combined, state.microseconds, first_id)
             if form not in updates:
-                updates[form] = _chained(name, body | {"U": first_id}, form[0], form[1])
+                mine = body | {"U": first_id}
+                updates[form] = _chained(name, mine, form[0], form[1], diff.after)
             return updates[form]
 
         self._sockets.publish(name, render)
@@ -221,7 +222,8 @@ class Feeds:
         for _ in range(count):
             diff = self._sockets.books.touch(symbol)
             reader.last_id = diff.last_id
-            yield _chained(name, self._diff(diff), state.combined, state.microseconds)
+            body = self._diff(diff)
+            yield _chained(name, body, state.combined, state.microseconds, diff.after)
 
     def _forget_unheard(self) -> None:
         """End the sequences of diffs that nobody follows any more."""
@@ -401,7 +403,9 @@ def _text(name: str, body: object, combined: bool, microseconds: bool) -> str:
     return to_json({"stream": name, "data": shown} if combined else shown).decode()
 
 
-def _chained(name: str, body: dict[str, object], combined: bool, microseconds: bool) -> Update:
+def _chained(
+    name: str, body: dict[str, object], combined: bool, microseconds: bool, book: BookState
+) -> Update:
     """Make an update of a diff stream; damaged, it does not follow the one before it."""
 
     def broken_chain() -> str:
@@ -409,4 +413,16 @@ def _chained(name: str, body: dict[str, object], combined: bool, microseconds: b
         assert isinstance(number, int)
         return _text(name, body | {"U": number + 1}, combined, microseconds)
 
-    return Update(_text(name, body, combined, microseconds), corrupt=broken_chain)
+    def crossed() -> str:
+        ((price, qty),) = levels((Level(book.asks[:2][-1].price, book.bids[0].qty),))
+        bids = body["b"]
+        assert isinstance(bids, list)
+        others = [row for row in bids if row[0] != price]  # it may have been a bid until now
+        return _text(name, body | {"b": [[price, qty], *others]}, combined, microseconds)
+
+    return Update(
+        _text(name, body, combined, microseconds),
+        corrupt=broken_chain,
+        crossed=crossed if book.bids and book.asks else None,
+        time_field="E",
+    )

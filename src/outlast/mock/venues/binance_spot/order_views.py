@@ -14,7 +14,18 @@ from outlast.mock.engine.model import Execution, NewOrder, OrderType, StpMode
 from outlast.mock.venues.binance_spot.spot_orders import SpotOrder
 from outlast.mock.venues.binance_um.figures import fixed
 
-__all__ = ["STP_WORDS", "Note", "ack", "cancelled", "fill", "full", "query", "result", "type_word"]
+__all__ = [
+    "STP_WORDS",
+    "Note",
+    "ack",
+    "amended",
+    "cancelled",
+    "fill",
+    "full",
+    "query",
+    "result",
+    "type_word",
+]
 
 _TYPES: Final = {
     OrderType.LIMIT: "LIMIT",
@@ -125,6 +136,33 @@ def query(order: SpotOrder, note: Note) -> dict[str, object]:
         | _strategy(note)
         | {"selfTradePreventionMode": STP_WORDS[request.stp]}
     )
+
+
+def amended(order: SpotOrder, original_id: str) -> dict[str, object]:
+    """Write the order in the answer to an amendment, where quantities have names of their own.
+
+    Source: Binance spot API docs, rest-api.md, Order Amend Keep Priority.
+    """
+    request = order.last.request
+    return {
+        "symbol": request.symbol,
+        "orderId": order.order_id,
+        "orderListId": -1,
+        "origClientOrderId": original_id,
+        "clientOrderId": order.client_id,
+        "price": fixed(request.price or _ZERO),
+        "qty": fixed(request.qty),
+        "executedQty": fixed(order.filled_qty),
+        "preventedQty": fixed(_ZERO),
+        "quoteOrderQty": fixed(_ZERO),
+        "cumulativeQuoteQty": fixed(order.filled_quote),
+        "status": order.status,
+        "timeInForce": request.time_in_force.name,
+        "type": type_word(request),
+        "side": request.side.name,
+        "workingTime": order.working_ms,
+        "selfTradePreventionMode": STP_WORDS[request.stp],
+    }
 
 
 def fill(execution: Execution, order_id: int) -> dict[str, object]:

@@ -293,11 +293,10 @@ class Trading:
                 "time": q.now_ms,
             }
         )
-        amended = spot_orders.reported(q.engine, order)
         body = {
             "transactTime": q.now_ms,
             "executionId": execution_id,
-            "amendedOrder": order_views.query(amended, self._notes.of(order.order_id)),
+            "amendedOrder": order_views.amended(spot_orders.reported(q.engine, order), before),
         }
         return Given(body, order_ids=(order.order_id,), shown=(order.order_id,))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from outlast.mock.engine.events import (
@@ -18,11 +19,12 @@ from outlast.mock.engine.events import (
 )
 from outlast.mock.engine.views import PublicTrade
 from outlast.mock.venues.binance_um.aliases import to_json
+from outlast.mock.venues.binance_um.figures import fixed
 from outlast.mock.venues.binance_um.ledger import Ledger
 from outlast.mock.venues.binance_um.market import symbol_status
 from outlast.mock.venues.binance_um.public_streams import Event, PublicViews
 from outlast.mock.venues.binance_um.stream_names import StreamName
-from outlast.mock.venues.streams import BookDiff, Update
+from outlast.mock.venues.streams import BookDiff, BookState, Update
 
 if TYPE_CHECKING:
     from outlast.mock.streams.client import Client, Subscription
@@ -190,7 +192,7 @@ class MarketStreams:
             return
         if stream.levels:
             event = self._views.partial_depth(diff, stream.levels, self._sockets.now_ms)
-            self._tell(stream.text, event, chained=True)
+            self._tell(stream.text, event, book=diff.after)
             return
         now_ms = self._sockets.now_ms
         shared = self._views.depth(diff, now_ms)
@@ -200,11 +202,11 @@ class MarketStreams:
             assert isinstance(reader, _Reader)
             own, reader.last_id = reader.last_id, None
             if own is None or own == diff.previous_id:
-                return _update(stream.text, shared, reader, chained=True)
+                return _update(stream.text, shared, reader, diff.after)
             if own >= diff.last_id:
                 return None
             event = self._views.depth(diff, now_ms, previous_id=own)
-            return _update(stream.text, event, reader, chained=True)
+            return _update(stream.text, event, reader, diff.after)
 
         self._sockets.publish(stream.text, render)
 
@@ -232,7 +234,7 @@ class MarketStreams:
         for _ in range(count):
             diff: BookDiff = books.touch(stream.symbol)
             event = self._views.depth(diff, self._sockets.now_ms)
-            yield _update(stream.text, event, reader, chained=True)
+            yield _update(stream.text, event, reader, diff.after)
             reader.last_id = diff.last_id
 
     # -- inside -----------------------------------------------------------------------------
@@ -246,44 +248,52 @@ class MarketStreams:
             for key in [k for k in self._touch if k.startswith(f"{name} ")]:
                 del self._touch[key]
 
-    def _tell(self, topic: str, event: Event | list[Event], *, chained: bool = False) -> None:
+    def _tell(
+        self, topic: str, event: Event | list[Event], *, book: BookState | None = None
+    ) -> None:
         def render(subscription: Subscription) -> Update:
             assert isinstance(subscription.state, _Reader)
             return update if not subscription.state.is_combined() else combined
 
         if self._sockets.on(topic):
-            raw = to_json(event).decode()
-            corrupt = _broken_chain(topic, event, wrapped=False) if chained else None
-            update = Update(raw, corrupt=corrupt)
-            corrupt = _broken_chain(topic, event, wrapped=True) if chained else None
-            combined = Update(_wrapped(topic, raw), corrupt=corrupt)
+            update = _event_update(topic, event, book, wrapped=False)
+            combined = _event_update(topic, event, book, wrapped=True)
             self._sockets.publish(topic, render)
 
 
-def _update(topic: str, event: Event, reader: _Reader, *, chained: bool) -> Update:
-    wrapped = reader.is_combined()
-    raw = to_json(event).decode()
-    return Update(
-        _wrapped(topic, raw) if wrapped else raw,
-        corrupt=_broken_chain(topic, event, wrapped=wrapped) if chained else None,
-    )
+def _update(topic: str, event: Event, reader: _Reader, book: BookState) -> Update:
+    return _event_update(topic, event, book, wrapped=reader.is_combined())
 
 
-def _wrapped(topic: str, raw: str) -> str:
-    return f'{{"stream":"{topic}","data":{raw}}}'
+def _event_update(
+    topic: str, event: Event | list[Event], book: BookState | None, *, wrapped: bool
+) -> Update:
+    """`book`: the event is a chained one about it, as it is after the event."""
 
+    def text(body: Event | list[Event]) -> str:
+        raw = to_json(body).decode()
+        return f'{{"stream":"{topic}","data":{raw}}}' if wrapped else raw
 
-def _broken_chain(
-    topic: str, event: Event | list[Event], *, wrapped: bool
-) -> Callable[[], str] | None:
-    """What this venue has instead of a checksum: `pu`, here one too low."""
-    if isinstance(event, list):
-        return None
+    if book is None:
+        return Update(text(event))
+    assert not isinstance(event, list)
 
-    def spoil() -> str:
+    def broken_chain() -> str:
+        """What this venue has instead of a checksum: `pu`, here one too low."""
         previous = event["pu"]
         assert isinstance(previous, int)
-        raw = to_json({**event, "pu": previous - 1}).decode()
-        return _wrapped(topic, raw) if wrapped else raw
+        return text({**event, "pu": previous - 1})
 
-    return spoil
+    def crossed() -> str:
+        bids, asks = event["b"], book.asks
+        assert isinstance(bids, list)
+        price = asks[:2][-1].price
+        others = [row for row in bids if Decimal(row[0]) != price]  # it may have been a bid so far
+        return text({**event, "b": [[fixed(price), fixed(book.bids[0].qty)], *others]})
+
+    return Update(
+        text(event),
+        corrupt=broken_chain,
+        crossed=crossed if book.bids and book.asks else None,
+        time_field="E",
+    )

@@ -17,7 +17,7 @@ from outlast.mock.streams.books import BookState
 from outlast.mock.venues.kraken_spot.figures import rfc3339, to_places
 from outlast.mock.venues.kraken_spot.symbols import Pair
 
-__all__ = ["CHECKED_LEVELS", "DEPTHS", "changes", "checksum", "snapshot_row", "update_row"]
+__all__ = ["CHECKED_LEVELS", "DEPTHS", "Changes", "changes", "checksum", "update_row"]
 
 DEPTHS: Final = (10, 25, 100, 500, 1000)
 CHECKED_LEVELS: Final = 10
@@ -47,10 +47,6 @@ def changes(before: BookState, after: BookState, depth: int) -> Changes:
         _side(before.bids, after.bids, depth, descending=True),
         _side(before.asks, after.asks, depth, descending=False),
     )
-
-
-def snapshot_row(pair: Pair, state: BookState, depth: int) -> dict[str, object]:
-    return update_row(pair, state, (state.bids[:depth], state.asks[:depth]))
 
 
 def update_row(pair: Pair, state: BookState, changed: Changes) -> dict[str, object]:

@@ -6,8 +6,8 @@ Source: Kraken docs, WebSocket v2, one page per channel.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -23,7 +23,7 @@ from outlast.mock.venues.kraken_spot.ids import text_of
 from outlast.mock.venues.kraken_spot.ledger import MINUTE_MS, Bar, Ledger
 from outlast.mock.venues.kraken_spot.status import SYSTEM_STATUS
 from outlast.mock.venues.kraken_spot.symbols import Asset, Listing, Pair
-from outlast.mock.venues.streams import Update
+from outlast.mock.venues.streams import Proof, Update
 
 if TYPE_CHECKING:
     from outlast.mock.engine.engine import Engine
@@ -77,8 +77,8 @@ class MarketStreams:
             state=BookView(state, depth),
         )
         if snapshot:
-            row = books.snapshot_row(pair, state, depth)
-            subscription.send(_book_update("snapshot", row))
+            shown = (state.bids[:depth], state.asks[:depth])
+            subscription.send(_book_update("snapshot", pair, state, shown))
 
     def ticker(self, client: Client, pair: Pair, trigger: str, *, snapshot: bool) -> None:
         subscription = client.subscribe(
@@ -167,9 +167,7 @@ class MarketStreams:
         if before.update_id not in made:
             changed = books.changes(before, state, view.depth)
             made[before.update_id] = (
-                _book_update("update", books.update_row(pair, state, changed))
-                if any(changed)
-                else None
+                _book_update("update", pair, state, changed) if any(changed) else None
             )
         return made[before.update_id]
 
@@ -183,8 +181,7 @@ class MarketStreams:
         other = ([(), (level,)] for level in view.state.asks[: view.depth])
         said = [(tuple(bids), tuple(asks)) for bids, asks in (*sides, *other)]
         for number in range(count if said else 0):
-            row = books.update_row(pair, view.state, said[number % len(said)])
-            yield _book_update("update", row)
+            yield _book_update("update", pair, view.state, said[number % len(said)])
 
     def _tell_tickers(self, pair: Pair, *, traded: bool) -> None:
         symbol = pair.symbol
@@ -284,13 +281,36 @@ def _everybody(update: Update) -> Callable[[Subscription], Update]:
     return lambda _subscription: update
 
 
-def _book_update(kind: str, row: dict[str, object]) -> Update:
+def _book_update(kind: str, pair: Pair, state: BookState, changed: books.Changes) -> Update:
+    row = books.update_row(pair, state, changed)
     number = row["checksum"]
     assert isinstance(number, int)
+
+    def crossed() -> str:
+        above = Level(state.asks[:2][-1].price, state.bids[0].qty)
+        now = replace(state, bids=(above, *state.bids))
+        bids = [level for level in changed[0] if level.price != above.price]
+        worse = books.update_row(pair, now, ((above, *bids), changed[1]))
+        return frames.data("book", kind, [worse])
+
     return Update(
         frames.data("book", kind, [row]),
         corrupt=lambda: frames.data("book", kind, [{**row, "checksum": number ^ 1}]),
+        crossed=crossed if state.bids and state.asks else None,
+        proof=Proof(
+            frozenset(level.price for level in changed[0]),
+            frozenset(level.price for level in changed[1]),
+            _reach(state.bids, Decimal(0)),
+            _reach(state.asks, Decimal("Infinity")),
+        ),
+        time_field="timestamp",
     )
+
+
+def _reach(side: Sequence[Level], end: Decimal) -> Decimal:
+    """The last price of a side that the checksum covers; with fewer levels, it covers all."""
+    checked = books.CHECKED_LEVELS
+    return side[checked - 1].price if len(side) >= checked else end
 
 
 def _connection_id(client: Client) -> int:

@@ -50,6 +50,8 @@ def order(state: OrderState, pair: Pair, log: OrderLog, *, with_trades: bool) ->
     }
     if detail.cl_ord_id:
         body["cl_ord_id"] = detail.cl_ord_id
+    if entry.amended_ms is not None:
+        body["amended"] = True
     if request.type.is_conditional:
         body["trigger"] = detail.trigger
     if detail.display_qty is not None:
@@ -91,6 +93,8 @@ def _instant(at_ms: int | None) -> object:
 
 
 def _limit_behind_trigger(state: OrderState) -> Decimal:
+    """The limit where `descr` alone does not tell it: behind a trigger, or amended."""
     request = state.request
     behind = request.type in (OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT)
-    return request.price or Decimal(0) if behind else Decimal(0)
+    was_amended = state.entry.amended_ms is not None
+    return request.price or Decimal(0) if behind or was_amended else Decimal(0)

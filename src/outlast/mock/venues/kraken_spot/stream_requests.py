@@ -217,6 +217,9 @@ def _framed(asked: Asked, answer: Answer, frame: Frame) -> str:
         return asked.failed(str(errors[0]))
     if "result" not in body:
         return asked.failed(INTERNAL)
+    if asked.method == "batch_cancel":
+        # The count stands beside `success`. Source: answers of 2024-05 as kraken-async-rs has them.
+        return asked.done(orders_cancelled=_object(body["result"]).get("count"))
     return asked.done(frame(body["result"]))
 
 

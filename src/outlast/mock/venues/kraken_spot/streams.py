@@ -284,7 +284,7 @@ class KrakenStreams(StreamDialect):
             # The venue answers as if a subscription had failed.
             symbol = None if pair is None else pair.name
             client.send(asked.failed(_NOT_SUBSCRIBED, method="subscribe", symbol=symbol))
-        if not set(client.subscriptions) - _OWN_TOPICS:
+        if not set(client.subscriptions).difference(_OWN_TOPICS):
             client.unsubscribe("heartbeat")
 
     # -- inside -----------------------------------------------------------------------------
@@ -313,7 +313,7 @@ class KrakenStreams(StreamDialect):
             state: _Socket | None = client.state
             if state is None:
                 continue
-            topics = set(client.subscriptions) - _OWN_TOPICS
+            topics = set(client.subscriptions).difference(_OWN_TOPICS)
             if any(topic.partition(":")[0] in PRIVATE_CHANNELS for topic in topics):
                 self._tokens.keep(state.token, self._now_ms)
             if not topics and self._now_ms - state.heard_ms > _IDLE_MS:

@@ -26,6 +26,7 @@ from outlast.mock.venues.kraken_spot.counters import TradingCounters
 from outlast.mock.venues.kraken_spot.errors import (
     DEADLINE_ELAPSED,
     INVALID_ORDER,
+    POST_ONLY,
     UNKNOWN_ORDER,
     VenueRefusal,
     invalid,
@@ -154,7 +155,10 @@ class Trading:
     # -- amend and edit ---------------------------------------------------------------------
 
     def amend(self, q: Question, entry: Entry) -> str:
-        """Change an order in place and give the id of the amendment."""
+        """Change an order in place and give the id of the amendment.
+
+        With `post_only` a new price that would take is refused, and the order stays as it was.
+        """
         pair = q.listing.of(entry.symbol)
         self._charge(q, "amend", entry.symbol, age_ms=self._age_ms(q, entry))
         qty, price, stop = (
@@ -169,6 +173,8 @@ class Trading:
             raise invalid("trigger_price")
         if price is not None and order.request.price is None:
             raise invalid("limit_price")
+        if q.params.flag("post_only") and price is not None and q.engine.would_take(order, price):
+            raise VenueRefusal(POST_ONLY)
         outcome = q.engine.amend(q.account, order.order_id, qty=qty, price=price, stop_price=stop)
         taken(outcome, pair)
         entry.amended_ms = q.engine.now_ms
