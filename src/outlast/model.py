@@ -13,6 +13,7 @@ from enum import Enum
 import msgspec
 
 __all__ = [
+    "Amendment",
     "Balance",
     "Execution",
     "Health",
@@ -36,6 +37,7 @@ __all__ = [
     "market",
     "money",
     "stop",
+    "take_profit",
 ]
 
 Money = Decimal | str | int
@@ -143,6 +145,7 @@ class Pending(Enum):
     NOTHING = "nothing"
     SUBMIT = "submit"
     CANCEL = "cancel"
+    AMEND = "amend"
 
 
 class Product(Enum):
@@ -230,7 +233,10 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """What a caller wants. Made by `limit`, `market` and `stop`; it says nothing about its fate."""
+    """What a caller wants; it says nothing about its fate.
+
+    Made by `limit`, `market`, `stop` and `take_profit`.
+    """
 
     symbol: str
     side: Side
@@ -261,6 +267,25 @@ class Execution:
     is_maker: bool = False
     client_order_id: str | None = None
     venue_time_ms: int = 0
+
+
+class Amendment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """New terms that were asked for a live order, and that are not known yet to be in force or not.
+
+    Until that is known the order keeps its old terms in `Order`, and counts by the larger quantity.
+    """
+
+    qty: Decimal
+    """Of the whole order, what is filled included."""
+    price: Decimal | None
+    asked_at: float
+    """Seconds since the epoch."""
+    after_ms: int | None = None
+    """The venue's time of what was last known of the order: older words say nothing of this."""
+    is_return: bool = False
+    """True when it goes back to terms that it had before: an old answer would look like a yes."""
+    is_unknown: bool = False
+    """True when its answer was lost: it is being settled, and nothing else may be asked."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -296,11 +321,18 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why it was denied, rejected, expired or is unknown; empty otherwise."""
     is_external: bool = False
     """True for orders that this journal did not send."""
+    amendment: Amendment | None = None
+    """Other terms that have been asked for, until the venue's word on them is known."""
+
+    @property
+    def qty_at_most(self) -> Decimal:
+        """Its quantity, or the one it may have been amended to, where that is more."""
+        return self.qty if self.amendment is None else max(self.qty, self.amendment.qty)
 
     @property
     def leaves_qty(self) -> Decimal:
-        """What may still be filled."""
-        return self.qty - self.filled_qty if self.status.may_be_live else Decimal(0)
+        """What may still be filled; while an amendment is not known, by the larger quantity."""
+        return self.qty_at_most - self.filled_qty if self.status.may_be_live else Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -454,11 +486,49 @@ def stop(
     reduce_only: bool = False,
     client_order_id: str | None = None,
 ) -> OrderRequest:
-    """A market order (with `price`: a limit order) that wakes when `stop_price` is reached."""
+    """A market order (with `price`: a limit order) that wakes when `stop_price` is reached.
+
+    A sell wakes at or below it, a buy at or above it.
+    """
+    kinds = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
+    return _waiting(
+        kinds, symbol, side, qty, stop_price, price, reduce_only, client_order_id=client_order_id
+    )
+
+
+def take_profit(
+    symbol: str,
+    side: Side | str,
+    qty: Money,
+    stop_price: Money,
+    *,
+    price: Money | None = None,
+    reduce_only: bool = False,
+    client_order_id: str | None = None,
+) -> OrderRequest:
+    """As `stop`, for the other side of the market: a sell wakes at or above `stop_price`."""
+    kinds = (OrderType.TAKE_PROFIT_MARKET, OrderType.TAKE_PROFIT_LIMIT)
+    return _waiting(
+        kinds, symbol, side, qty, stop_price, price, reduce_only, client_order_id=client_order_id
+    )
+
+
+def _waiting(
+    kinds: tuple[OrderType, OrderType],
+    symbol: str,
+    side: Side | str,
+    qty: Money,
+    stop_price: Money,
+    price: Money | None,
+    reduce_only: bool,
+    *,
+    client_order_id: str | None,
+) -> OrderRequest:
+    """An order that waits for a price; `kinds` without and with a limit."""
     return OrderRequest(
         symbol=symbol,
         side=_side(side),
-        order_type=OrderType.STOP_MARKET if price is None else OrderType.STOP_LIMIT,
+        order_type=kinds[price is not None],
         qty=_positive(qty, field="qty"),
         price=None if price is None else _positive(price, field="price"),
         stop_price=_positive(stop_price, field="stop_price"),

@@ -20,9 +20,11 @@ from outlast.wire import Cost, WireReply, WireRequest
 
 __all__ = [
     "AccountMoved",
+    "AmountsShown",
     "BalanceTold",
     "FillTold",
     "FillsTold",
+    "FlowsCodec",
     "Hello",
     "Moved",
     "News",
@@ -111,6 +113,12 @@ class BalanceTold:
     """The venue's word for it."""
 
 
+@dataclass(frozen=True, slots=True)
+class AmountsShown:
+    """Every balance of the account has been told, at the moment of subscribing; maybe there are
+    none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionTold:
     symbol: str
@@ -146,6 +154,8 @@ class AccountMoved:
     amount: Decimal | None = None
     """Signed; None where the venue names only the result."""
     symbol: str | None = None
+    flow_id: str = ""
+    """The venue's id of it, from its list; empty where a stream tells, which names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +192,7 @@ News = (
     | OpenOrdersTold
     | FillsTold
     | BalanceTold
+    | AmountsShown
     | PositionTold
     | AccountMoved
     | SubscribeAnswered
@@ -206,7 +217,7 @@ class PrivateStreamCodec(Protocol):
 
     @property
     def SNAPSHOT_TELLS_ORDERS(self) -> bool:
-        """True when subscribing brings `OpenOrdersTold`: nobody needs to ask for them."""
+        """True when subscribing brings `OpenOrdersTold` and `AmountsShown`: nobody needs to ask."""
         ...
 
     @property
@@ -253,6 +264,24 @@ class PrivateStreamCodec(Protocol):
     def reader(self, instruments: Mapping[str, Instrument]) -> PrivateReader:
         """A fresh one for each connection. `instruments` are keyed by any of their names."""
         ...
+
+
+class FlowsCodec(Protocol):
+    """How a venue lists what moved an account besides its orders: a module of its package."""
+
+    def query_flows(self, *, since_ms: int) -> Sequence[WireRequest]:
+        """Everything to ask for; each is read and paged by itself."""
+        ...
+
+    def next_page(
+        self, request: WireRequest, reply: WireReply, *, now_ms: int
+    ) -> WireRequest | None:
+        """As `VenueCodec.next_page`. Pages may overlap."""
+        ...
+
+    def read_flows(
+        self, request: WireRequest, reply: WireReply, instruments: Mapping[str, Instrument]
+    ) -> Sequence[AccountMoved] | Failure: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

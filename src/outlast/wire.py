@@ -22,6 +22,7 @@ from outlast.model import (
     Execution,
     Instrument,
     Level,
+    Order,
     OrderReport,
     OrderRequest,
     Plane,
@@ -115,6 +116,8 @@ class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
     """How long the venue may need to answer for sure: the attempt's read timeout."""
     symbol: str | None = None
     client_order_id: str | None = None
+    client_order_ids: tuple[str, ...] = ()
+    """Of a request about several orders: each of them."""
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -315,6 +318,11 @@ class Traits:
     tells_state: bool = True
     """False where the answers to a new order and to a cancel only confirm that it was taken: what
     became of it takes a query."""
+    lists_account: bool = False
+    """A list of executions or of open orders is the whole account's, whatever symbol was asked for:
+    one answer serves all symbols."""
+    cancels_at_once: int = 1
+    """How many orders of one symbol one request cancels by their ids; 1: one by one."""
 
 
 class VenueCodec(Protocol):
@@ -363,6 +371,31 @@ class VenueCodec(Protocol):
     def cancel_order(
         self, instrument: Instrument, client_order_id: str, *, conditional: bool = False
     ) -> WireRequest: ...
+    def cancel_orders(self, instrument: Instrument, orders: Sequence[Order]) -> WireRequest | None:
+        """Cancel these, of one symbol, none conditional where `CONDITIONAL_APART`.
+
+        From 2 to `TRAITS.cancels_at_once` of them. None where the venue cancels one by one.
+        """
+        ...
+
+    def amend_order(
+        self,
+        order: Order,
+        instrument: Instrument,
+        *,
+        price: Decimal | None,
+        qty: Decimal,
+        adds_risk: bool,
+    ) -> WireRequest:
+        """New terms for a live order that keeps its ids; `qty` is that of the whole order.
+
+        A write that is never safe to repeat: what became of it is told by the order itself.
+
+        Raises:
+            InvalidOrder: the venue does not amend this so; the message names field and remedy.
+        """
+        ...
+
     def cancel_all_orders(
         self, instrument: Instrument, *, conditional: bool = False
     ) -> WireRequest: ...
@@ -384,6 +417,12 @@ class VenueCodec(Protocol):
         conditional: bool = False,
     ) -> WireRequest:
         """One order, named by exactly one of the two ids."""
+        ...
+
+    def query_orders(
+        self, instrument: Instrument, venue_order_ids: Sequence[str]
+    ) -> WireRequest | None:
+        """Several orders of one symbol, open or ended, for `read_orders`; None: one by one."""
         ...
 
     def query_closed_order(
@@ -470,6 +509,21 @@ class VenueCodec(Protocol):
     def read_order(
         self, request: WireRequest, reply: WireReply, instrument: Instrument
     ) -> OrderReport | Failure: ...
+    def read_amended(
+        self, request: WireRequest, reply: WireReply, instrument: Instrument, order: Order
+    ) -> OrderReport | Failure:
+        """The answer to an amendment of `order`: the order as it is with its new terms."""
+        ...
+
+    def read_canceled(
+        self, request: WireRequest, reply: WireReply, instrument: Instrument
+    ) -> Mapping[str, OrderReport | Failure] | Failure:
+        """The answer to `cancel_orders`, by client order id: each as it has ended, or why not.
+
+        An order of which the answer says nothing by itself is left out: it takes a query.
+        """
+        ...
+
     def read_dead_mans_switch(self, request: WireRequest, reply: WireReply) -> float | Failure:
         """In how many seconds it fires, by the venue's own word; 0.0 when it is off."""
         ...
@@ -498,6 +552,11 @@ class VenueCodec(Protocol):
         self, request: WireRequest, reply: WireReply
     ) -> tuple[Sequence[Level], Sequence[Level]] | Failure: ...
     def read_mark_price(self, request: WireRequest, reply: WireReply) -> Decimal | Failure: ...
+    def read_index_price(self, request: WireRequest, reply: WireReply) -> Decimal | Failure | None:
+        """The price of the same thing elsewhere, from the answer to `query_mark_price`; None where
+        the venue tells none."""
+        ...
+
     def read_time(self, request: WireRequest, reply: WireReply) -> int | Failure: ...
     def read_system_status(
         self, request: WireRequest, answer: WireReply | Failure

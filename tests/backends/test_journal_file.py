@@ -182,13 +182,14 @@ def test_a_newer_schema_is_refused_and_left_alone(path):
     with contextlib.closing(FileStore(path)) as store:
         fill(store, 1)
     with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version=2")
-    with pytest.raises(ConfigurationError) as error:
-        FileStore(path)
-    assert "schema 2" in message_of(error)
-    assert "install a newer outlast" in message_of(error)
+        db.execute("PRAGMA user_version=1000")
+    for read in (FileStore, lambda path: list(read_records(path))):
+        with pytest.raises(ConfigurationError) as error:
+            read(path)
+        assert "schema 1000" in message_of(error)
+        assert "install a newer outlast" in message_of(error)
     with contextlib.closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (1000,)
 
 
 @pytest.mark.parametrize("content", [b"", b"text" * 500], ids=["empty", "text"])
@@ -288,7 +289,7 @@ def test_a_read_only_file_is_named():
         (folder / "bot.journal.lock").chmod(0o666)
         with as_nobody(), pytest.raises(ConfigurationError) as error:
             FileStore(path)
-        assert "readonly" in message_of(error)
+        assert "cannot be written (Permission denied)" in message_of(error)
 
 
 # A full disk.

@@ -127,17 +127,42 @@ def test_figures_are_shown_at_the_end(played):
 
 def test_what_never_struck_is_named_with_the_reason_where_there_is_one(played):
     played()
-    _, out, _ = outlast(*SHORT)
+    _, out, _ = outlast(*SHORT, "--venue", "kraken-spot")
     flat = " ".join(out.split())
-    assert "never struck (no client of a trial opens a stream): stream_" in flat
+    assert "never struck (no client of a trial reads a book): stream_bad_checksum" in flat
     assert re.search(r"never struck: [a-z_, ]*freeze", flat)
 
 
-def test_streams_never_strike_as_long_as_no_client_of_a_trial_opens_one():
+def test_what_spoils_books_never_strikes_as_long_as_no_client_of_a_trial_reads_one():
     """When the bots of the trials get books, this reason is wrong: take it out of the runner."""
     assert not re.search(r"\.books?\(", Path(strategies.__file__).read_text(encoding="utf-8"))
-    assert Totals().never_struck["stream_gap"] == "no client of a trial opens a stream"
-    assert Totals().never_struck["kill"] == ""
+    kraken = Totals(Kind(venue="kraken-spot")).never_struck
+    assert kraken["stream_bad_checksum"] == "no client of a trial reads a book"
+    assert (kraken["stream_gap"], kraken["socket_cut"], kraken["kill"]) == ("", "", "")
+
+
+def test_paths_that_were_left_out_are_the_reason_why_their_faults_never_strike():
+    never = Totals(Kind(streams=False, order_entry="rest")).never_struck
+    assert never["stream_gap"] == "no client of these trials listens to a stream"
+    assert never["socket_cut"] == "no order of these trials goes by socket"
+
+
+@pytest.mark.parametrize("streams", ["--streams", "--no-streams"])
+@pytest.mark.parametrize("way", ["rest", "websocket-first"])
+def test_both_paths_can_be_chosen_and_are_named_with_a_failing_seed(played, streams, way):
+    played(2)
+    options = (streams, "--order-entry", way)
+    _, out, _ = outlast(*SHORT, *options)
+    assert f"outlast simulate --seeds 2 {' '.join(options)} --log seed-2.log\n" in out
+    kind = Kind(streams=streams == "--streams", order_entry=way)
+    clients = kind.draw(2).clients
+    assert {(c.streams, c.order_entry) for c in clients} == {(kind.streams, way)}
+
+
+def test_a_way_that_there_is_none_of_is_refused():
+    code, _, err = outlast(*SHORT, "--order-entry", "fax")
+    assert code == 2
+    assert "--order-entry is 'fax'; it is one of rest, websocket-first" in err
 
 
 # --- playing -------------------------------------------------------------------------------------

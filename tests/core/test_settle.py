@@ -28,7 +28,7 @@ def walk(absence, now, *, takes_s=0.1, until=None):
         if until is not None and step.at >= until:
             return steps, now
         now = max(now, step.at)
-        steps.append(Step(step.lookup, now))
+        steps.append(Step(step.lookup, now, step.proves))
         absence.absent(step.lookup, asked_at=now, now=now + takes_s)
         now += takes_s
     return steps, now
@@ -39,8 +39,8 @@ def test_the_horizon_is_validity_plus_the_engines_patience_plus_a_margin():
 
 
 def test_the_first_look_comes_half_a_second_after_the_send():
-    assert proof().next_step(100.0) == Step(Lookup.ORDER, 100.5)
-    assert proof().next_step(103.0) == Step(Lookup.ORDER, 103.0)
+    assert proof().next_step(100.0) == Step(Lookup.ORDER, 100.5, proves=False)
+    assert proof().next_step(103.0) == Step(Lookup.ORDER, 103.0, proves=False)
 
 
 def test_before_the_horizon_only_the_cheap_query_is_made_and_ever_more_rarely():
@@ -239,8 +239,8 @@ def test_an_order_that_was_itself_left_unanswered_may_land_for_a_minute():
     before, _ = walk(absence, 112.0, until=STUCK)
     assert {step.lookup for step in before} == {Lookup.ORDER}
     steps, proved_at = walk(absence, STUCK)
-    assert [s.lookup for s in steps].count(Lookup.FENCE) == SETTINGS.fences_in_trouble
-    assert proved_at < STUCK + 30.0
+    assert [s.lookup for s in steps].count(Lookup.FENCE) == SETTINGS.fences_when_stuck
+    assert proved_at < STUCK + 40.0
 
 
 def test_what_was_answered_before_it_was_known_to_be_stuck_counts_for_nothing():
@@ -250,14 +250,36 @@ def test_what_was_answered_before_it_was_known_to_be_stuck_counts_for_nothing():
     absence.stuck(now=HORIZON + 1.0)
     for lookup in THREE:
         absence.absent(lookup, asked_at=HORIZON + 10.0, now=HORIZON + 10.1)
-    for number in range(SETTINGS.fences_in_trouble):
+    for number in range(SETTINGS.fences_when_stuck):
         at = STUCK + number
         absence.absent(Lookup.FENCE, asked_at=at, now=at + 0.1)
     for lookup in THREE:
-        absence.absent(lookup, asked_at=STUCK + 20.0, now=STUCK + 20.1)
+        absence.absent(lookup, asked_at=STUCK + 30.0, now=STUCK + 30.1)
     assert not absence.is_complete
-    steps, _ = walk(absence, STUCK + 20.1)
+    steps, _ = walk(absence, STUCK + 30.1)
     assert [step.lookup for step in steps] == [*THREE]
+
+
+def test_where_one_has_been_seen_to_land_three_minutes_late_the_next_may_land_later_still():
+    absence = proof()
+    absence.stuck(now=112.0, seen_late_s=180.0)
+    assert absence.horizon == 100.0 + 225.0 + SETTINGS.margin_s
+
+
+def test_what_was_seen_to_land_soon_or_absurdly_late_moves_no_horizon_beyond_reason():
+    early, odd = proof(), proof()
+    early.stuck(now=112.0, seen_late_s=20.0)
+    assert early.horizon == STUCK
+    odd.stuck(now=112.0, seen_late_s=86_400.0)
+    assert odd.horizon == 100.0 + SETTINGS.seen_late_s_max + SETTINGS.margin_s
+
+
+def test_it_is_known_how_long_the_venue_did_not_know_the_order():
+    absence = proof()
+    assert absence.absent_for_s == 0.0
+    absence.absent(Lookup.ORDER, asked_at=131.0, now=131.2)
+    absence.absent(Lookup.OPEN_ORDERS, asked_at=150.0, now=150.2)
+    assert absence.absent_for_s == 31.0
 
 
 def test_new_trouble_starts_the_fences_anew():
@@ -311,6 +333,7 @@ def test_whatever_happens_a_proof_is_a_proof(needs_fence, happenings):
     """
     absence = proof(needs_fence=needs_fence)
     now, answers, fences_needed = 100.0, [], int(needs_fence)
+    fences_in_trouble = SETTINGS.fences_in_trouble
     fences = []  # when each came back, since the last trouble
     for what, wait_s, takes_s in happenings:
         now += wait_s
@@ -320,10 +343,11 @@ def test_whatever_happens_a_proof_is_a_proof(needs_fence, happenings):
             fences_needed = max(fences_needed, 1)
             absence.require_fence()
         elif what == "trouble":
-            fences_needed, fences = SETTINGS.fences_in_trouble, []
+            fences_needed, fences = fences_in_trouble, []
             absence.trouble(now=now)
         elif what == "stuck":
-            fences_needed, fences = SETTINGS.fences_in_trouble, []
+            fences_needed = fences_in_trouble = SETTINGS.fences_when_stuck
+            fences = []
             absence.stuck(now=now)
         else:
             if what == "obey":
@@ -373,3 +397,32 @@ def test_a_shell_that_obeys_gets_to_the_end_through_any_failures(seed):
         now = ended
         assert now < max(answers_from, HORIZON) + 60.0
     assert min(asked[lookup] for lookup in THREE) >= 2
+
+
+def test_an_answer_to_anothers_question_counts_where_our_own_would():
+    settling = proof()
+    settling.absent_too(Lookup.EXECUTIONS, asked_at=HORIZON - 1, now=HORIZON - 1)
+    settling.absent(Lookup.FENCE, asked_at=HORIZON, now=HORIZON + 1)
+    settling.absent_too(Lookup.EXECUTIONS, asked_at=HORIZON + 0.5, now=HORIZON + 2)  # of before it
+    asked = []
+    now = HORIZON + 3.0
+    settling.absent_too(Lookup.EXECUTIONS, asked_at=now, now=now)
+    while (step := settling.next_step(now)) is not None:
+        now = step.at
+        asked.append(step.lookup)
+        settling.absent(step.lookup, asked_at=now, now=now)
+    both = [Lookup.ORDER, Lookup.OPEN_ORDERS]
+    assert asked == [*both, *both, Lookup.EXECUTIONS]
+
+
+def test_what_could_only_show_presence_counts_for_nothing_and_lets_the_fence_follow():
+    settling = proof()
+    settling.trouble(now=HORIZON)
+    first = settling.next_step(HORIZON)
+    assert first is not None
+    assert (first.lookup, first.proves) == (Lookup.ORDER, False)
+    settling.not_seen(now=first.at)
+    then = settling.next_step(first.at)
+    assert then is not None
+    assert (then.lookup, then.proves) == (Lookup.FENCE, True)
+    assert then.at > first.at

@@ -8,6 +8,7 @@ two chunks. Callers who cannot wait stop waiting; they do not cancel.
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable
 from functools import cache
@@ -18,6 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from outlast.backends.dialling import dial_fault
+from outlast.backends.log_secrets import hide_queries
 from outlast.backends.pool_watch import PoolWatch
 from outlast.errors import ConfigurationError
 from outlast.wire import (
@@ -30,6 +32,8 @@ from outlast.wire import (
 )
 
 __all__ = ["HttpxTransport", "goes_by_proxy", "kind_of", "transport_over"]
+
+hide_queries(logging.getLogger("httpx"))
 
 BODY_BYTES_MAX: Final = 32 * 2**20
 """USD-M's exchangeInfo is the largest answer that we ask for, about 2 MB."""

@@ -22,6 +22,7 @@ from websockets.protocol import OPEN, Event
 
 from outlast.backends.dialling import dial_fault
 from outlast.backends.http import tls_context
+from outlast.backends.log_secrets import hide_debug
 from outlast.stream_wire import DialFault, OnClosed, OnMessage, Sent, SocketClosed
 from outlast.wire import FaultKind
 
@@ -29,6 +30,7 @@ __all__ = ["WebsocketsSocket", "WebsocketsTransport"]
 
 _logger: Final = logging.getLogger("outlast.sockets")
 """The library's words go where ours go: nowhere until the application configures logging."""
+hide_debug(_logger)
 
 MESSAGE_BYTES_MAX: Final = 16 * 2**20
 """Kraken's first message about all instruments is the largest we know of, below 2 MB."""

@@ -17,6 +17,7 @@ from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 
 from outlast.cli.outputs import check_output
 from outlast.drill.card import show
+from outlast.drill.comparing import compare, show_changes
 from outlast.drill.own import run_command, run_function
 from outlast.drill.result import BotResult
 from outlast.drill.run import BOTS, GUARDED, NEEDS, bots_for, run_bot
@@ -49,6 +50,15 @@ def drill(
     report: Annotated[
         Path | None, typer.Option(help="Write scorecard and verdict as an HTML page, too.")
     ] = None,
+    compared: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--compare",
+            metavar="BEFORE AFTER",
+            help="Two bots, named as for --bot: what the second does better and worse. "
+            "Exit code 1 when it breaks an invariant.",
+        ),
+    ] = None,
     command: Annotated[
         list[str] | None,
         typer.Argument(
@@ -61,6 +71,9 @@ def drill(
 
     Exit code 1 when an invariant of a bot named with --bot, or of a program, does not hold.
     """
+    if compared and (bot or command):
+        raise ConfigurationError("--compare names both bots; leave --bot and the command out")
+    bot = list(compared) if compared else bot
     for name in bot or ():
         if name not in (*BOTS, GUARDED) and ":" not in name:
             raise ConfigurationError(
@@ -80,6 +93,7 @@ def drill(
                     "try: pip install 'outlast[demo]', or name other bots with --bot"
                 )
     results = _run(document, names, used_seed, command or [], live=live)
+    changes = compare(*results) if compared else None
     if as_json:
         print(
             json.dumps(
@@ -87,17 +101,21 @@ def drill(
                     "scenario": document.scenario,
                     "seed": used_seed,
                     "bots": [result.as_json() for result in results],
-                },
+                }
+                | ({} if changes is None else {"changes": [each.as_json() for each in changes]}),
                 indent=2,
             )
         )
     else:
         show(Console(), document, used_seed, results)
+        if changes is not None:
+            show_changes(Console(), results, changes)
     if report is not None:
         page = Console(record=True, width=_PAGE_WIDTH, file=io.StringIO())
         show(page, document, used_seed, results)
         page.save_html(str(report), theme=DEFAULT_TERMINAL_THEME)
-    if (bot or command) and any(result.broken for result in results):
+    judged = results[1:] if compared else results
+    if (bot or command) and any(result.broken for result in judged):
         raise typer.Exit(1)
 
 

@@ -23,7 +23,8 @@ from outlast.mock.scenario.vocabulary import PRODUCT_OF_VENUE
 from outlast.trials.describe import describe
 from outlast.trials.focus import FOCUSES
 from outlast.trials.generator import VENUES
-from outlast.trials.model import TrialResult
+from outlast.trials.model import OrderEntry, TrialResult
+from outlast.trials.paths import ORDER_ENTRIES
 from outlast.trials.runner import Kind, Totals, play_all
 
 __all__ = ["simulate"]
@@ -46,6 +47,19 @@ def simulate(
     venue: Annotated[
         str | None, typer.Option(help=f"Play on this venue; default {', '.join(VENUES)}.")
     ] = None,
+    streams: Annotated[
+        bool | None,
+        typer.Option(
+            "--streams/--no-streams",
+            help="Whether every client listens to the stream of its account; default: as drawn.",
+        ),
+    ] = None,
+    order_entry: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Which way all orders travel: {', '.join(ORDER_ENTRIES)}; default: as drawn."
+        ),
+    ] = None,
     log: Annotated[
         Path | None,
         typer.Option(help="Write every event of the one seed into this file; - for stdout."),
@@ -61,7 +75,13 @@ def simulate(
     plays it again.
     """
     chosen = _read_seeds(seeds)
-    kind = Kind(scenario=scenario, focus=focus, venue=venue)
+    kind = Kind(
+        scenario=scenario,
+        focus=focus,
+        venue=venue,
+        streams=streams,
+        order_entry=_read_order_entry(order_entry),
+    )
     _check_kind(kind)
     if log is not None:
         if len(chosen) != 1:
@@ -94,6 +114,16 @@ def _read_seeds(text: str) -> Sequence[int]:
     if last < first:
         raise ConfigurationError(f"--seeds is {text!r}; the second number must not be smaller")
     return range(first, last + 1)
+
+
+def _read_order_entry(text: str | None) -> OrderEntry | None:
+    """Raises ConfigurationError for a way that there is not."""
+    for way in ORDER_ENTRIES:
+        if text == way:
+            return way
+    if text is None:
+        return None
+    raise ConfigurationError(f"--order-entry is {text!r}; it is one of {', '.join(ORDER_ENTRIES)}")
 
 
 def _check_kind(kind: Kind) -> None:

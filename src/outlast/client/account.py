@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from math import inf
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from outlast.client.bookkeeping import Fill, OrderBookkeeper
 from outlast.client.calls import CallDesk
 from outlast.client.events import AccountDoubted, AccountRead, EventBus
 from outlast.client.instruments import Instruments
 from outlast.client.journal import History, Journal
+from outlast.client.late_reports import LateReports
 from outlast.client.logs import logger
 from outlast.core.account_fold import AccountFold, held_of
 from outlast.core.plausibility import Believed, Guarded, ZeroGuard
@@ -30,7 +31,7 @@ from outlast.model import Balance, Execution, Position, Side, Source
 from outlast.private_wire import AccountMoved, BalanceTold, PositionTold
 from outlast.wire import Clock, VenueCodec
 
-__all__ = ["Account"]
+__all__ = ["Account", "Instant"]
 
 _Value = TypeVar("_Value", Balance, Position)
 
@@ -41,6 +42,17 @@ ANSWER_S: Final = 1.0
 """What is heard of an order is older than its arrival by its way here."""
 _LIST_BACK_S: Final = 7 * 86_400.0
 """How far back fills are asked for: one page at any venue. What stood longer stood unchanged."""
+
+
+class Instant(NamedTuple):
+    """A moment by the clocks that there are."""
+
+    wall: float
+    """Seconds since the epoch, by ours."""
+    venue_ms: int
+    """By the venue's, as far as it is measured."""
+    passed_ms: int | None
+    """An instant of the venue's clock that had surely passed; None while that is in doubt."""
 
 
 class Account:
@@ -106,7 +118,17 @@ class Account:
         """What the product has: spot has no positions."""
         if codec.PRODUCT.has_positions:
             self.readable = ("balances", "positions")
+        self.late = LateReports(
+            orders,
+            instruments,
+            clock=clock,
+            server_now_ms=calls.server_now_ms,
+            has_positions=codec.PRODUCT.has_positions,
+        )
+        """Whether the venue's reports keep up with our own fills."""
+        self._told_late: set[str] = set()
         orders.on_fill = self._note_fill
+        orders.on_execution = self._note_execution
         self.on_position_change: Callable[[str], None] = lambda _: None
         """Hears the symbols of which the venue shows another position than before."""
 
@@ -168,6 +190,7 @@ class Account:
         dated = {currency: balance.venue_time_ms for currency, balance in read.items()}
         newer = _newer(self._told_balances, dated, asked_ms)
         amounts |= {currency: balance.total for currency, balance in newer.items()}
+        self.late.note_report("balances", amounts, asked_ms=asked_ms)
 
         def told(currency: str) -> Balance:
             reported = read.get(currency) or _nothing(currency, as_of, Source.REST)
@@ -191,6 +214,7 @@ class Account:
         newer = _newer(self._told_positions, reported_ms, asked_ms)
         for symbol, position in newer.items():
             amounts[symbol], dated[symbol] = position.qty, (position.venue_time_ms or 0) / 1000
+        self.late.note_report("positions", amounts, asked_ms=asked_ms)
 
         def told(symbol: str) -> Position:
             reported = read.get(symbol) or _flat(symbol, as_of, asked_ms)
@@ -261,12 +285,29 @@ class Account:
             self._unsure[what][name] = "the venue's report is older than fills that we know of"
 
     def _note_trouble(self) -> None:
-        if any(self.troubles(what) for what in self.readable):
+        self._tell_late()
+        if self.late.is_behind or any(self.troubles(what) for what in self.readable):
             self.troubled.set()
         else:
             self.troubled.clear()
 
+    def _tell_late(self) -> None:
+        """Reports that stand still while our fills go on are told of once."""
+        doubts = self.late.doubts() if self.late.is_behind or self._told_late else {}
+        for name in doubts.keys() - self._told_late:
+            what = "positions" if name in self._instruments else "balances"
+            reason = doubts[name]
+            self._log.warning("outlast.account_doubted", what=what, key=name, reason=reason)
+            self._journal.note("account.doubted", what=what, key=name, reason=reason)
+            self._events.publish(AccountDoubted(what=what, key=name, reason=reason))
+        self._told_late = set(doubts)
+
+    def _note_execution(self, execution: Execution, client_order_id: str) -> None:
+        self.late.note_execution(execution, client_order_id)
+        self._note_trouble()
+
     def _note_fill(self, fill: Fill) -> None:
+        self.late.note_fill(fill)
         if "positions" not in self.readable:
             self._note_exchange(fill)
             return
@@ -314,16 +355,17 @@ class Account:
 
     # What a stream tells.
 
-    def hear_balance(self, told: BalanceTold, *, is_last_call: bool) -> bool:
+    def hear_balance(self, told: BalanceTold, *, asked: Instant, is_last_call: bool) -> bool:
         """Fold in the stream's word for one currency.
 
         False, once: a fall to zero whose fills may be on their way; say it again a moment later,
-        with `is_last_call`.
+        with `is_last_call`. `asked`: when it was subscribed to. A word without a time of its own
+        is no newer than that for sure: it may have been long on its way.
         """
         trusted = self._guards["balances"].trusted(told.currency)
         if not (told.total or is_last_call) and trusted:
             return False
-        at_ms = told.at_ms if told.at_ms is not None else self._calls.server_now_ms()
+        at_ms = told.at_ms if told.at_ms is not None else asked.venue_ms
         locked = told.locked
         if locked is None:
             before = self._balances.get(told.currency)
@@ -333,16 +375,17 @@ class Account:
             total=told.total,
             free=told.total - locked,
             locked=locked,
-            as_of=self._wall_at(at_ms),
+            as_of=asked.wall if told.at_ms is None else self._wall_at(at_ms),
             source=Source.STREAM,
             venue_time_ms=at_ms,
         )
         if told.at_ms is None:
-            earliest_ms = self._calls.server_earliest_ms()
-            self._told_balances.tell_snapshot(told.currency, balance, not_before_ms=earliest_ms)
+            passed_ms = asked.passed_ms
+            self._told_balances.tell_snapshot(told.currency, balance, not_before_ms=passed_ms)
         elif not self._told_balances.tell(told.currency, balance, at_ms=at_ms):
             return True
-        self._take_told("balances", told.currency, balance, told.total, told.at_ms)
+        name, dated_ms = told.currency, told.at_ms
+        self._take_told("balances", name, balance, told.total, dated_ms, asked.venue_ms)
         return True
 
     def hear_position(self, told: PositionTold, *, is_last_call: bool) -> bool:
@@ -361,7 +404,8 @@ class Account:
             venue_time_ms=told.at_ms,
         )
         if self._told_positions.tell(told.symbol, position, at_ms=told.at_ms):
-            self._take_told("positions", told.symbol, position, told.qty, told.at_ms)
+            dated_ms = told.at_ms
+            self._take_told("positions", told.symbol, position, told.qty, dated_ms, dated_ms)
         return True
 
     def hear_moved(self, moved: AccountMoved) -> None:
@@ -370,10 +414,16 @@ class Account:
             self._guards["balances"].flow(moved.currency, moved.amount, at=moved.at_ms / 1000)
 
     def _take_told(
-        self, what: str, name: str, value: Balance | Position, amount: Decimal, at_ms: int | None
+        self,
+        what: str,
+        name: str,
+        value: Balance | Position,
+        amount: Decimal,
+        at_ms: int | None,
+        asked_ms: int,
     ) -> None:
         dated = {} if at_ms is None else {name: at_ms / 1000}
-        asked_ms = self._calls.server_now_ms() if at_ms is None else at_ms
+        asked_ms = asked_ms if at_ms is None else at_ms
         if not self._judge(what, {name: amount}, asked_ms, lambda _: value, dated, complete=False):
             return
         if isinstance(value, Balance):
@@ -394,7 +444,7 @@ class Account:
 
     def doubts(self) -> dict[str, str]:
         """By name, why the venue's answer about it is not believed."""
-        return {
+        return self.late.doubts() | {
             name: doubt.reason
             for guard in self._guards.values()
             for name in sorted(guard.doubted())
@@ -411,7 +461,10 @@ class Account:
                 since = oldest if from_ is None else max(oldest, from_)
                 for symbol in self._symbols_of(what, name):
                     wanted[symbol] = min(since, wanted.get(symbol, inf))
-        return {symbol: int(since * 1000) for symbol, since in wanted.items()}
+        lists = {symbol: int(since * 1000) for symbol, since in wanted.items()}
+        for symbol, since_ms in self.late.lists_wanted().items():
+            lists[symbol] = min(since_ms, lists.get(symbol, since_ms))
+        return lists
 
     def _symbols_of(self, what: str, name: str) -> set[str]:
         """The symbols whose fills move `name`: for a balance those that we have traded."""
@@ -431,6 +484,8 @@ class Account:
                 if symbols and symbols <= set(lists):
                     fills = [fill for symbol in symbols for fill in lists[symbol]]
                     self._explain(what, name, fills)
+        for symbol in self.late.doubts().keys() & lists.keys():
+            self.late.explain(symbol, self._dated_flows("positions", symbol, lists[symbol]))
         self._note_trouble()
         self._write_down()
 
@@ -439,17 +494,21 @@ class Account:
         was_doubted = name in guard.doubted()
         if not was_doubted and self._is_list_short(name):
             return  # orders report fills that the list does not have yet
-        flows = [
-            (fill.venue_time_ms / 1000, qty)
-            for fill in fills
-            for qty in self._flows_of(what, name, fill)
-        ]
-        if not isinstance(guard.explain(name, flows), Believed):
+        if not isinstance(guard.explain(name, self._dated_flows(what, name, fills)), Believed):
             return
         if was_doubted:
             self._take_doubtful(what, name)
         elif not guard.is_ahead(name):
             self._unsure[what].pop(name, None)
+
+    def _dated_flows(
+        self, what: str, name: str, fills: Sequence[Execution]
+    ) -> list[tuple[float, Decimal]]:
+        return [
+            (fill.venue_time_ms / 1000, qty)
+            for fill in fills
+            for qty in self._flows_of(what, name, fill)
+        ]
 
     def _flows_of(self, what: str, name: str, fill: Execution) -> list[Decimal]:
         signed = fill.qty if fill.side is Side.BUY else -fill.qty
@@ -482,7 +541,7 @@ class Account:
 
     def accept(self, name: str) -> bool:
         """See `Session.accept_report`. False when nothing of this name is doubted."""
-        accepted = False
+        accepted = self.late.accept(name)
         for what, guard in self._guards.items():
             if guard.accept(name):
                 self._journal.note("account.accepted", what=what, key=name)
@@ -624,7 +683,7 @@ class Account:
         """The first of the venue's answers that is not believed; None when all of them are."""
         for name, reason in self.doubts().items() if self.troubled.is_set() else ():
             return f"{name}: {reason}"
-        return None
+        return self.late.why()
 
     def age_s(self, what: str) -> float | None:
         """Seconds since `what` was read; None when it never was."""
@@ -644,6 +703,8 @@ class Account:
         doubt = self._guards[what].doubt(name)
         if doubt is not None:
             return doubt.reason
+        if self.late.is_named(name):
+            return self.late.doubts()[name]
         others = self._guards[what].doubted()
         if others and name not in self._listed[what]:
             return f"the list that leaves it out is not believed either about {min(others)}"

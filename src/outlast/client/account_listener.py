@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
-from outlast.client.account import Account
+from outlast.client.account import Account, Instant
 from outlast.client.bookkeeping import OrderBookkeeper
-from outlast.client.events import AccountChanged, EventBus
 from outlast.client.instruments import Instruments
-from outlast.client.journal import Journal
 from outlast.client.logs import logger
 from outlast.client.lookups import CLOCKS_DIFFER_MS, Lookups, is_older_namesake
 from outlast.model import Execution, Order, OrderReport
-from outlast.private_wire import AccountMoved, BalanceTold, OrderTouched, PositionTold
+from outlast.private_wire import BalanceTold, OrderTouched, PositionTold
 
 __all__ = ["AccountListener"]
 
@@ -37,15 +36,11 @@ class AccountListener:
         instruments: Instruments,
         *,
         venue: str,
-        journal: Journal,
-        events: EventBus,
     ) -> None:
         self._orders = orders
         self._lookups = lookups
         self._account = account
         self._instruments = instruments
-        self._journal = journal
-        self._events = events
         self._log = logger(venue=venue)
 
     def book(self, execution: Execution) -> bool:
@@ -67,8 +62,9 @@ class AccountListener:
             self._log.warning("outlast.word_unrecognised", word=word)
         return self._orders.report(report)
 
-    def hear_amount(self, told: BalanceTold | PositionTold) -> None:
-        hear: Callable[..., bool] = self._account.hear_balance
+    def hear_amount(self, told: BalanceTold | PositionTold, *, asked: Instant) -> None:
+        """`asked`: when the connection subscribed to it."""
+        hear: Callable[..., bool] = partial(self._account.hear_balance, asked=asked)
         if isinstance(told, PositionTold):
             hear = self._account.hear_position
         if not hear(told, is_last_call=False):
@@ -78,28 +74,6 @@ class AccountListener:
                     hear(told, is_last_call=True)
 
             asyncio.get_running_loop().call_later(HELD_BACK_S, hear_at_last)
-
-    def hear_moved(self, moved: AccountMoved) -> None:
-        self._account.hear_moved(moved)
-        self._journal.note(
-            "account.moved",
-            what=moved.kind.value,
-            cause=moved.cause,
-            currency=moved.currency,
-            amount=moved.amount,
-            symbol=moved.symbol,
-            venue_time_ms=moved.at_ms,
-        )
-        self._events.publish(
-            AccountChanged(
-                kind=moved.kind.value,
-                cause=moved.cause,
-                currency=moved.currency,
-                amount=moved.amount,
-                symbol=moved.symbol,
-                venue_time_ms=moved.at_ms,
-            )
-        )
 
     # What the stream tells too little of.
 

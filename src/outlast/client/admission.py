@@ -32,6 +32,7 @@ _MOVES: Final[Mapping[str, MoveKind]] = {
     "order.amend": MoveKind.AMEND,
     "order.edit": MoveKind.EDIT,
     "order.cancel": MoveKind.CANCEL,
+    "orders.cancel_many": MoveKind.CANCEL_MANY,
     "orders.cancel": MoveKind.CANCEL_ALL,
 }
 """What the requests of this name do to orders; any other only costs its units."""
@@ -249,7 +250,7 @@ class Admission:
         if not self._tells_moves:
             return None
         kind = _MOVES.get(request.name, MoveKind.CANCEL_ALL)
-        return Move(kind, request.symbol, request.client_order_id)
+        return Move(kind, request.symbol, request.client_order_id, request.client_order_ids)
 
     def _throw_out(self, name: str) -> None:
         older = self._queue.pop_replaced(name)

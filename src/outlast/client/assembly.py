@@ -10,26 +10,31 @@ from pathlib import Path
 
 from outlast.backends.http import HttpxTransport, goes_by_proxy
 from outlast.backends.http1 import Http1Transport
-from outlast.backends.journal import FileStore, MemoryStore
 from outlast.backends.sockets import WebsocketsTransport
 from outlast.client.account import Account
 from outlast.client.admission import Admission
+from outlast.client.amend_settling import AmendSettler
+from outlast.client.amending import AmendDesk
 from outlast.client.bookkeeping import OrderBookkeeper
 from outlast.client.books import BookRoom
 from outlast.client.calls import CallDesk, Credentials
+from outlast.client.cancelling import CancelDesk
 from outlast.client.durability import DiskWait
 from outlast.client.events import EventBus
 from outlast.client.exits import Exits
+from outlast.client.flows import FlowDesk
 from outlast.client.gate import GateDesk, halt_file_of
 from outlast.client.guard import Guard
 from outlast.client.health import HealthDesk
 from outlast.client.hedging import Hedging
 from outlast.client.instruments import Instruments
 from outlast.client.journal import Journal
+from outlast.client.journal_file import open_journal
 from outlast.client.logs import logger
 from outlast.client.lookups import Lookups
 from outlast.client.market_rooms import MarketRooms, furnish_market
 from outlast.client.orders import OrderDesk
+from outlast.client.prices import PriceDesk
 from outlast.client.private_sockets import PrivateSockets, open_private_sockets
 from outlast.client.recovery import RecoveryDesk
 from outlast.client.settings import Settings
@@ -37,12 +42,14 @@ from outlast.client.settling import Settler, Spawn
 from outlast.client.status_pages import StatusPagePoller
 from outlast.client.streams.dialler import Dialler
 from outlast.client.upkeep import Upkeep
+from outlast.client.withdrawal import QuoteWithdrawal
 from outlast.core.recovery import Stage
 from outlast.core.refusals import RefusalCircuit
 from outlast.core.server_time import ServerClock, ServerClockSettings
 from outlast.model import Order, Plane
 from outlast.notices import STANDING_STILL, PageMap, PageRule, VenueMode
 from outlast.stream_wire import SocketTransport
+from outlast.venues import flows as list_of_flows
 from outlast.wire import Clock, HttpTransport, RecordStore, VenueCodec
 
 __all__ = ["Rooms", "Wiring", "furnish"]
@@ -79,6 +86,7 @@ class Rooms:
     guard: Guard
     recovery: RecoveryDesk
     health: HealthDesk
+    prices: PriceDesk
     gate: GateDesk
     page_transport: HttpTransport | None
     """For the status page alone; None where none is read."""
@@ -89,8 +97,12 @@ class Rooms:
     lookups: Lookups
     settler: Settler
     desk: OrderDesk
+    amends: AmendDesk
+    cancels: CancelDesk
     account: Account
+    flows: FlowDesk
     exits: Exits
+    withdrawal: QuoteWithdrawal
     upkeep: Upkeep
     private: PrivateSockets
 
@@ -117,14 +129,13 @@ def furnish(
     if isinstance(transport, HttpxTransport):
         log = logger(venue=venue)
         transport.on_stuck = lambda why: log.error("outlast.pool_stuck", reason=why)
-    store = _store(wiring.journal)
-    try:
-        journal = Journal(
-            store, venue=venue, clock=clock, rng=rng, uuid_ids=codec.TRAITS.uuid_order_ids
-        )
-    except BaseException:
-        store.close()
-        raise
+    store, journal = open_journal(
+        wiring.journal,
+        functools.partial(
+            Journal, venue=venue, clock=clock, rng=rng, uuid_ids=codec.TRAITS.uuid_order_ids
+        ),
+        venue=venue,
+    )
     server_clock = ServerClock(ServerClockSettings(resync_every_s=settings.clock_resync_s))
     limits = codec.limits(settings.tier)
     guard = Guard(
@@ -165,7 +176,8 @@ def furnish(
     recovery = RecoveryDesk(
         settings.recovery, guard, clock=clock, journal=journal, events=events, venue=venue
     )
-    instruments = Instruments(codec, calls)
+    instruments = Instruments(codec, calls, journal=journal)
+    instruments.on_limits = admission.set_limits
     book = OrderBookkeeper(venue=venue, clock=clock, journal=journal, events=events)
     lookups = Lookups(codec, calls, book, instruments)
     settler = Settler(
@@ -201,24 +213,9 @@ def furnish(
         settings=settings,
         rng=_own_rng(settings, "health"),
     )
-    health.is_returning = lambda: recovery.stage is not Stage.FREE
-    health.on_change = recovery.look
-    recovery.why_closed = health.why_closed
-    gate = GateDesk(
-        guard,
-        book,
-        account,
-        instruments,
-        recovery,
-        health,
-        clock=clock,
-        journal=journal,
-        events=events,
-        settings=settings,
-        venue=venue,
-        halt_file=halt_file_of(settings.halt_file, wiring.journal),
-        has_keys=wiring.credentials.key is not None,
-    )
+    health.modes.is_returning = lambda: recovery.stage is not Stage.FREE
+    health.modes.on_change = health.schedule.on_change = recovery.look
+    recovery.why_closed = lambda: instruments.why_kept() or health.modes.why_closed()
     market = furnish_market(
         codec,
         calls,
@@ -232,10 +229,57 @@ def furnish(
         settings=settings,
         go_first=lambda: {order.symbol for order in book.ledger.open()},
     )
-    health.on_mode = functools.partial(_stop_books, market.books)
+    prices = PriceDesk(
+        codec,
+        calls,
+        instruments,
+        market.books,
+        health,
+        clock=clock,
+        journal=journal,
+        events=events,
+        settings=settings.gate.prices,
+    )
+    prices.is_returning = lambda: recovery.stage is not Stage.FREE
+    gate = GateDesk(
+        guard,
+        book,
+        account,
+        instruments,
+        recovery,
+        health,
+        prices,
+        clock=clock,
+        journal=journal,
+        events=events,
+        settings=settings,
+        venue=venue,
+        halt_file=halt_file_of(settings.halt_file, wiring.journal),
+        has_keys=wiring.credentials.key is not None,
+    )
+    health.modes.on_mode = functools.partial(_stop_books, market.books)
     market.books.on_stream = functools.partial(health.note_stream, Plane.MARKET_DATA)
     page = _status_page(wiring, health)
     health.page = page
+    refusals = RefusalCircuit()
+    on_disk = DiskWait(store.sync).reached if settings.durability == "power" else None
+    amend_settler = AmendSettler(
+        book, lookups, settler, instruments, clock=clock, settings=settings, spawn=spawn
+    )
+    amends = AmendDesk(
+        codec,
+        calls,
+        book,
+        amend_settler,
+        lookups,
+        instruments,
+        clock=clock,
+        settings=settings,
+        refusals=refusals,
+        gate=gate,
+        recovery=recovery,
+        on_disk=on_disk,
+    )
     desk = OrderDesk(
         codec,
         calls,
@@ -245,12 +289,14 @@ def furnish(
         instruments,
         clock=clock,
         settings=settings,
-        refusals=RefusalCircuit(),
+        refusals=refusals,
         new_id=journal.ids.next,
         gate=gate,
         recovery=recovery,
-        on_disk=DiskWait(store.sync).reached if settings.durability == "power" else None,
+        amends=amends,
+        on_disk=on_disk,
     )
+    cancels = CancelDesk(codec, calls, book, desk, lookups, instruments, clock=clock)
     exits = Exits(
         codec,
         calls,
@@ -265,13 +311,25 @@ def furnish(
         rng=rng,
     )
 
+    withdrawal = QuoteWithdrawal(
+        book,
+        health,
+        cancels.cancel_many,
+        clock=clock,
+        journal=journal,
+        events=events,
+        venue=venue,
+    )
+
     def on_change(order: Order, before: Order | None) -> None:
         admission.order_changed(order)
         desk.order_changed(order, before)
+        account.late.note_order(order)
         private.order_changed(order)
 
     book.on_change = on_change
     account.on_position_change = desk.position_changed
+    desk.on_nothing_to_cancel = account.late.note_cancel
     upkeep = Upkeep(
         codec,
         calls,
@@ -287,6 +345,17 @@ def furnish(
         settings=settings,
         rng=rng,
     )
+    flows = FlowDesk(
+        list_of_flows(venue),
+        calls,
+        account,
+        instruments,
+        clock=clock,
+        journal=journal,
+        events=events,
+        rng=_own_rng(settings, "flows"),
+    )
+    flows.is_returning = lambda: recovery.stage is not Stage.FREE
     private = open_private_sockets(
         codec,
         calls=calls,
@@ -294,6 +363,7 @@ def furnish(
         desk=desk,
         lookups=lookups,
         account=account,
+        flows=flows,
         upkeep=upkeep,
         instruments=instruments,
         guard=guard,
@@ -317,6 +387,7 @@ def furnish(
         guard=guard,
         recovery=recovery,
         health=health,
+        prices=prices,
         gate=gate,
         page_transport=None if page is None else page.transport,
         admission=admission,
@@ -326,8 +397,12 @@ def furnish(
         lookups=lookups,
         settler=settler,
         desk=desk,
+        amends=amends,
+        cancels=cancels,
         account=account,
+        flows=flows,
         exits=exits,
+        withdrawal=withdrawal,
         upkeep=upkeep,
         private=private,
     )
@@ -348,12 +423,6 @@ def _sockets(settings: Settings) -> SocketTransport:
     from outlast.backends.fast_sockets import PicowsTransport  # noqa: PLC0415 - an extra
 
     return PicowsTransport()
-
-
-def _store(journal: Path | RecordStore | None) -> RecordStore:
-    if journal is None:
-        return MemoryStore()
-    return FileStore(journal) if isinstance(journal, Path) else journal
 
 
 def _own_rng(settings: Settings, name: str) -> random.Random:

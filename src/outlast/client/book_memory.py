@@ -53,6 +53,7 @@ class BookMemory:
                 as_of=wall - peek.age_s,
             )
             self._kept[peek.symbol] = kept
+            self._instruments.note_used(self._instruments[peek.symbol])
             self._journal.note(
                 "book.kept", symbol=kept.symbol, bids=kept.bids, asks=kept.asks, as_of=kept.as_of
             )

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from outlast.client.events import EventBus, ExecutionBooked, OrderChanged
+from outlast.client.events import AmendmentChanged, EventBus, ExecutionBooked, OrderChanged
 from outlast.client.journal import History, Journal
 from outlast.client.logs import logger
 from outlast.core.orders import Change, OrderEvent, OrderLedger
@@ -43,6 +43,8 @@ class OrderBookkeeper:
     def __init__(self, *, venue: str, clock: Clock, journal: Journal, events: EventBus) -> None:
         self.ledger = OrderLedger()
         self.on_fill: Callable[[Fill], None] = lambda _: None
+        self.on_execution: Callable[[Execution, str], None] = lambda _, __: None
+        """Hears each fill that is booked, and the client order id of its order."""
         self.on_change: Callable[[Order, Order | None], None] = lambda _, __: None
         """Hears each order that is new here or has changed: what it is, and what it was."""
         self._clock = clock
@@ -101,7 +103,7 @@ class OrderBookkeeper:
             self._note_fill(change, gained=change.after.filled_qty)
             return change.after
         self._note_fill(change, gained=change.after.filled_qty - change.before.filled_qty)
-        return self._tell(change, because="report")
+        return self._tell(change, because="amended" if change.amended else "report")
 
     def book(self, execution: Execution) -> bool:
         """Book one fill, once. False when it is of no order that we know."""
@@ -113,12 +115,56 @@ class OrderBookkeeper:
             at_ms = execution.venue_time_ms if gained == execution.qty else None
             self._note_fill(change, gained=gained, at_ms=at_ms)
             client_order_id = change.after.client_order_id
+            self.on_execution(execution, client_order_id)
             self._journal.note("execution", execution=execution)
             self._events.publish(
                 ExecutionBooked(execution=execution, client_order_id=client_order_id)
             )
-        self._tell(change, because="execution")
+        self._tell(change, because="amended" if change.amended else "execution")
         return True
+
+    def intend_amend(
+        self, client_order_id: str, *, price: Decimal | None, qty: Decimal, adds_risk: bool
+    ) -> str | None:
+        """Write down that other terms are asked for, before anything is sent; its evidence id.
+
+        Raises:
+            JournalUnavailable: it adds risk and could not be written.
+        """
+        at = self._clock.wall()
+        change = self.ledger.ask_amend(client_order_id, price=price, qty=qty, at=at)
+        try:
+            evidence_id = (
+                self._journal.append("order.amend", {"order": change.after})
+                if adds_risk
+                else self._journal.note_now("order.amend", order=change.after)
+            )
+        except JournalUnavailable:
+            self.ledger.restore(change.before)
+            raise
+        self._tell(change, because="amend", is_written=True)
+        return evidence_id
+
+    def amend_unanswered(self, client_order_id: str, *, reason: str) -> Order:
+        """The answer to an amendment is lost."""
+        at = self._clock.wall()
+        change = self.ledger.amend_unanswered(client_order_id, at=at, reason=reason)
+        return self._tell(change, because="amend_unanswered")
+
+    def amend_settled(
+        self,
+        client_order_id: str,
+        *,
+        terms: tuple[Decimal | None, Decimal] | None,
+        because: str,
+        reason: str = "",
+    ) -> Order:
+        """What became of an amendment: the terms in force now, as price and quantity; None: the
+        old ones.
+        """
+        at = self._clock.wall()
+        change = self.ledger.amend_settled(client_order_id, at=at, terms=terms, reason=reason)
+        return self._tell(change, because="amended" if change.amended else because)
 
     def ask_cancel(self, client_order_id: str, *, asked: bool) -> None:
         self.ledger.ask_cancel(client_order_id, asked)
@@ -149,11 +195,13 @@ class OrderBookkeeper:
             value = -signed * (order.avg_price or order.price or 0)
             self.on_fill(Fill(order, signed, value, at_ms or order.venue_time_ms))
 
-    def _tell(self, change: Change, *, because: str) -> Order:
+    def _tell(self, change: Change, *, because: str, is_written: bool = False) -> Order:
         order, before = change.after, change.before
         if not _is_news(before, order):
             return order  # confirmed, and nothing new: no news for anybody
-        if because != _SENT or before.status is not OrderStatus.INITIALIZED:
+        if is_written:
+            pass
+        elif because != _SENT or before.status is not OrderStatus.INITIALIZED:
             # That it may have left is what its intent says: it is not written again.
             self._write(order, because=because)
         self.on_change(order, change.before)
@@ -168,14 +216,32 @@ class OrderBookkeeper:
             self._events.publish(
                 OrderChanged(order=order, previous=before, contradicts=change.contradicts)
             )
+            if order.amendment != before.amendment or change.amended:
+                self._publish_amendment(change, because)
         event = self._waiters.pop(order.client_order_id, None)
         if event is not None:
             event.set()
         return order
 
+    def _publish_amendment(self, change: Change, because: str) -> None:
+        order = change.after
+        asked = order.amendment or change.before.amendment
+        if change.amended:
+            state = "in_force"
+        elif order.amendment is not None:
+            state = "unknown" if order.amendment.is_unknown else "asked"
+        elif order.status.is_final:
+            state = "ended"
+        else:
+            state = "refused" if because == "amend_refused" else "not_in_force"
+        price, qty = (order.price, order.qty) if asked is None else (asked.price, asked.qty)
+        self._events.publish(
+            AmendmentChanged(order=order, state=state, price=price, qty=qty, reason=order.reason)
+        )
+
     def _write(self, order: Order, *, because: str) -> None:
         self._journal.note("order.changed", order=order, because=because)
-        if order.status.is_final:
+        if order.status.is_final or because == "amended":
             self._journal.flush()  # a verdict is written before anybody hears it
 
 

@@ -152,6 +152,10 @@ class BookRoom:
                 return peek
         return self.memory.peek(symbol)
 
+    def kept(self) -> list[str]:
+        """The symbols whose books somebody has asked for."""
+        return list(self._feeds)
+
     async def changed(self, feed: Feed) -> None:
         """Return when something was heard about the book, or it is believed otherwise."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -305,15 +309,23 @@ class BookRoom:
                 feed.book.check(now)
                 if feed.book.reason is not feed.last_distrust:
                     self._tell(feed, now)
+                elif feed.is_busy and feed.book.needs is not None:
+                    wake_readers(feed)  # whoever puts it right should see what it needs now
             self._resync_next(now)
             self._doubt_lines(now)
             self.memory.keep_when_due(self._trusted, now)
             self._stirred.clear()
             try:
-                async with asyncio.timeout(CHECK_EVERY_S):
+                async with asyncio.timeout(self._until_next_look(now)):
                     await self._stirred.wait()
             except TimeoutError:
                 pass  # time to look again
+
+    def _until_next_look(self, now: float) -> float:
+        retry_at = self._plan.next_at()
+        if retry_at is None or retry_at <= now:
+            return CHECK_EVERY_S
+        return min(CHECK_EVERY_S, retry_at - now)
 
     def _stir(self, feed: Feed) -> None:
         """A book is believed otherwise, or needs something."""
@@ -369,43 +381,51 @@ class BookRoom:
 
     @apart
     async def _carry_out(self, feed: Feed, action: Action) -> None:
-        book = feed.book
+        book, wait_s = feed.book, 0.0
         try:
             if book.reason is Distrust.INEXACT and isinstance(
                 digits_for(feed.instrument), FloatDigits
             ):
                 self._replace(feed, depth=feed.depth, exact=True)
             elif isinstance(action, NeedSnapshot):
-                await self._fetch(feed, action)
+                wait_s = await self._fetch(feed, action)
             else:
                 await self._subscribe_anew(feed)
         finally:
             feed.is_busy = False
-            self._plan.done(action.symbol, self._clock.now())
+            self._plan.done(action.symbol, self._clock.now(), wait_s=wait_s)
             self._stirred.set()
 
-    async def _fetch(self, feed: Feed, action: NeedSnapshot) -> None:
-        """Read a book over REST, in lane DATA, and put it under the stream."""
+    async def _fetch(self, feed: Feed, action: NeedSnapshot) -> float:
+        """Read a book over REST, in lane DATA, and put it under the stream.
+
+        Returns for how long nothing can be read, where a ban or a limit says so.
+        """
         shard, book = feed.shard, feed.book
         assert shard is not None
-        asked_at = self._clock.now()
-        request = self._codec.query_book(feed.instrument, depth=action.depth)
+        asked_at, depth = self._clock.now(), action.depth
+        if action.urgent and self._plan.attempts(book.symbol) > 1:
+            depth = min(
+                depth, max(DEPTH, feed.depth)
+            )  # it may be in vain too; the rest comes later
+        request = self._codec.query_book(feed.instrument, depth=depth)
         reply = await self._calls.call(request, deadline=asked_at + self._resync.answer_s)
         if isinstance(reply, Failure):
             self._log.warning(
                 "outlast.book_snapshot_failed", symbol=book.symbol, reason=reply.describe()
             )
-            return
+            return reply.retry_after_s or 0.0
         if not isinstance(book, DiffBook) or feed.book is not book:
-            return
+            return 0.0
         snapshot = shard.decoder.snapshot(reply.body, feed.topic.symbol)
         if hasattr(snapshot, "last_id"):
-            book.install(snapshot, self._clock.now(), asked_at=asked_at)
+            book.install(snapshot, self._clock.now(), asked_at=asked_at, depth=depth)
             self._stir(feed)
         else:
             self._log.error(
                 "outlast.book_snapshot_unreadable", symbol=book.symbol, detail=snapshot.detail
             )
+        return 0.0
 
     async def _subscribe_anew(self, feed: Feed) -> None:
         """Subscribe again, and give the venue a little time before the next book's turn."""
@@ -417,6 +437,8 @@ class BookRoom:
         try:
             async with asyncio.timeout(CARRIED_OUT_WITHIN_S):
                 while feed.book is book and not book.is_trusted:
+                    if feed.is_live and book.needs is not None:
+                        return  # the venue answered, and it is of no use
                     await self.changed(feed)
         except TimeoutError:
             pass  # it has said what it needs, or will

@@ -30,6 +30,7 @@ from outlast.client.journal import Journal
 from outlast.client.lag import LoopWatch
 from outlast.client.nonces import NonceDesk
 from outlast.client.settings import Settings
+from outlast.client.sharing import SharedAnswers
 from outlast.core.breaker import Permit
 from outlast.core.budget import LATE_AFTER, LATE_TOKENS, RETRIES, SAFETY_RETRIES, RetryBudget
 from outlast.core.limiter import Granted
@@ -97,6 +98,14 @@ class _HeldBack(Exception):
 
 class _NoLongerWanted(Exception):
     """The wait before a retry ended with the outcome known by another path."""
+
+
+class _AnsweredAlready(Exception):
+    """The wait before a retry ended with the answer that another call for the same has got."""
+
+    def __init__(self, reply: WireReply) -> None:
+        super().__init__("another call has got the answer")
+        self.reply = reply
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -228,6 +237,7 @@ class CallDesk:
         self._rng = rng
         self._budget = RetryBudget.of(RETRIES)
         self._safety_budget = RetryBudget.of(SAFETY_RETRIES)
+        self._shared = SharedAnswers(clock)
         self._nonces = NonceDesk(transport, clock=clock, journal=journal)
         self._in_flight: set[_Flight] = set()
         self._all_landed: asyncio.Future[None] | None = None
@@ -255,8 +265,9 @@ class CallDesk:
         """Make `request`, again where that is safe, until it is answered or `deadline` (monotonic).
 
         Returns the reply of success, or the last failure. `still_wanted` is asked after each wait:
-        a retry is dropped when a stream or query has told the outcome meanwhile. `replaces`: see
-        `Admission.enter`.
+        a retry is dropped when a stream or query has told the outcome meanwhile. That of a read is
+        dropped as well when another call has asked the same later and got its answer, which is this
+        one's then. `replaces`: see `Admission.enter`.
         """
         policy = policy if policy is not None else policy_for(request)
         began_at = self._clock.now()
@@ -285,6 +296,7 @@ class CallDesk:
 
         Its stop, wait, sleep and clock are ours: its own are global, and would break virtual time.
         """
+        asked_at = began_at
         result: WireReply | Failure = first
         decision: Decision = GiveUp("not decided")
         if request.lane is Lane.SAFETY:
@@ -328,7 +340,12 @@ class CallDesk:
                 raise _NoLongerWanted
 
         async def sleep(seconds: float) -> None:
-            await self._clock.sleep(seconds)
+            if request.is_write:
+                await self._clock.sleep(seconds)
+            else:
+                reply = await self._shared.pause(request, seconds, asked_at=asked_at)
+                if reply is not None:
+                    raise _AnsweredAlready(reply)
             need()
 
         def wait_s(_: tenacity.RetryCallState) -> float:
@@ -345,6 +362,8 @@ class CallDesk:
             last: WireReply | Failure = await retrying(attempt)
         except _NoLongerWanted:
             return result
+        except _AnsweredAlready as already:
+            return already.reply
         finally:
             retries.settle()
         if not retries.is_spent or isinstance(last, WireReply):
@@ -607,6 +626,8 @@ class CallDesk:
             # what it sends there at once shares a transaction with this.
             self._land(flight, result)
             self._note(flight, answer, failure)
+        if self._shared.anybody_waits and isinstance(result, WireReply):
+            self._shared.answered(flight.request, result)
 
     def _land(self, flight: _Flight, result: WireReply | Failure) -> None:
         self._give_back(flight)

@@ -6,20 +6,22 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from outlast.client.bookkeeping import OrderBookkeeper
 from outlast.client.calls import CallDesk
 from outlast.client.events import DeadMansSwitchChanged, EventBus
+from outlast.client.health import HealthDesk
 from outlast.client.instruments import Instruments
 from outlast.client.journal import Journal
 from outlast.client.logs import logger
 from outlast.client.raising import read_error
 from outlast.core.policy import EXIT_TRY
 from outlast.errors import ConfigurationError, Failure, Outcome, Scope
+from outlast.notices import VenueMode
 from outlast.wire import Clock, VenueCodec
 
-__all__ = ["DeadMansSwitch", "check_timeout"]
+__all__ = ["DeadMansSwitch", "check_during_maintenance", "check_timeout"]
 
 TIMEOUT_MIN_S: Final = 10
 """The venues' timers are for tens of seconds; a shorter one fires at any hiccup of the network."""
@@ -29,6 +31,9 @@ _REFRESHES: Final = 4
 _BEGIN_WITHIN_S: Final = 60.0
 """How long the beginning is tried: the last answers of a bad minute must not keep a bot from it."""
 _LOOK_EVERY_S: Final = 1.0
+_OFF_BEFORE_S: Final = 60.0
+"""How long before an announced maintenance it is switched off, at least: starts are estimates, and
+what is left of a longer timeout must not fire in it."""
 _JITTER: Final = 0.1
 _ALL: Final = ""
 """Stands for the symbol where one timer is the account's."""
@@ -43,6 +48,10 @@ class DeadMansSwitch:
 
     At the end of the block it is switched off and the orders stay. When the block ends by an
     exception (a cancelled task too) it is left to fire: nobody watches the orders any more.
+
+    Before an announced maintenance of trading it is switched off, unless it is to be kept: there it
+    could not be started anew, would fire, and cancel everything at the venue's return. It is armed
+    again, after a look at what happened meanwhile, when the maintenance is over.
 
     Where timers are per symbol, those with live orders have one, and a symbol gets its own as soon
     as an order of ours appears on it.
@@ -61,6 +70,8 @@ class DeadMansSwitch:
         rng: random.Random,
         timeout_s: int,
         valid_for_s: float,
+        during_maintenance: Literal["disarm", "keep"],
+        health: HealthDesk,
         after_gap: Callable[[], Awaitable[object]],
     ) -> None:
         """`after_gap` compares with the venue; it runs before the timers are started anew."""
@@ -74,7 +85,11 @@ class DeadMansSwitch:
         self._rng = rng
         self._timeout_s = timeout_s
         self._valid_for_s = valid_for_s
+        self._during_maintenance = during_maintenance
+        self._health = health
         self._after_gap = after_gap
+        self._rests_for = ""
+        """The maintenance for which it is switched off; empty while it is not."""
         self._log = logger(venue=codec.VENUE)
         self._fires_at: dict[str, float] = {}
         """By symbol, when its timer fires if nothing more arrives there (monotonic)."""
@@ -109,7 +124,8 @@ class DeadMansSwitch:
             NotSent, Refused, ReadFailed: one could not be started; none is left running.
         """
         until = self._clock.now() + _BEGIN_WITHIN_S
-        for symbol in self._wanted():
+        self._rests_for = self._maintenance()
+        for symbol in [] if self._rests_for else self._wanted():
             while (failure := await self._start(symbol)) is not None:
                 if self._due_at[symbol] >= until:
                     await self.disarm()
@@ -147,8 +163,8 @@ class DeadMansSwitch:
             error = repr(work.exception())
             self._log.critical("outlast.dead_mans_switch_stopped", error=error)
 
-    async def disarm(self) -> None:
-        """Switch off every timer, as before a maintenance that was announced.
+    async def disarm(self, reason: str = "") -> None:
+        """Switch off every timer.
 
         What could not be switched off is said in an event and in the log, and will fire.
         """
@@ -164,7 +180,7 @@ class DeadMansSwitch:
             self._fires_at.pop(symbol, None)
             self._perhaps.discard(symbol)
             self._due_at.pop(symbol, None)
-            self._tell(symbol, "disarmed", "")
+            self._tell(symbol, "disarmed", reason)
 
     def _wanted(self) -> list[str]:
         """The symbols that need a timer: those with live orders, and those that have one."""
@@ -178,6 +194,10 @@ class DeadMansSwitch:
         """Start each timer anew in time. After a gap in which one may have fired, look first."""
         looked_at = self._clock.now()
         while True:
+            if await self._rest():
+                looked_at = self._clock.now()
+                await self._clock.sleep(_LOOK_EVERY_S)
+                continue
             now = self._clock.now()
             was_frozen = now - looked_at > self._timeout_s / 2
             looked_at = now
@@ -192,6 +212,30 @@ class DeadMansSwitch:
             await asyncio.gather(*(self._start(symbol) for symbol in due))
             looked_at = self._clock.now()
             await self._clock.sleep(_LOOK_EVERY_S)
+
+    async def _rest(self) -> bool:
+        """Switch it off for an announced maintenance; True while it is off for one."""
+        rested_for, self._rests_for = self._rests_for, self._maintenance()
+        if self._rests_for:
+            if self._fires_at or self._perhaps:
+                await self.disarm(f"{self._rests_for!r} is announced")
+            return True
+        if rested_for:
+            await self._after_gap()
+        return False
+
+    def _maintenance(self) -> str:
+        """The maintenance for which it has to be off now; empty for none.
+
+        One that was announced may last longer than that: until the venue says that it is over.
+        """
+        if self._during_maintenance == "keep":
+            return ""
+        lead_s = max(_OFF_BEFORE_S, self._timeout_s)
+        planned = self._health.schedule.closing(lead_s)
+        if planned is not None:
+            return planned.title
+        return self._rests_for if self._health.modes.mode is VenueMode.MAINTENANCE else ""
 
     async def _start(self, symbol: str) -> Failure | None:
         failure = await self._set(symbol, self._timeout_s)
@@ -266,3 +310,12 @@ def check_timeout(codec: VenueCodec, timeout_s: float) -> int:
             f"timeout_s is {timeout_s}; give whole seconds from {TIMEOUT_MIN_S} to {TIMEOUT_MAX_S}"
         )
     return int(timeout_s)
+
+
+def check_during_maintenance(choice: str) -> Literal["disarm", "keep"]:
+    """Raises ValueError for any other word."""
+    if choice == "disarm":
+        return "disarm"
+    if choice == "keep":
+        return "keep"
+    raise ValueError(f"during_maintenance is {choice!r}; choose 'disarm' or 'keep'")

@@ -20,6 +20,7 @@ __all__ = [
     "AccountChanged",
     "AccountDoubted",
     "AccountRead",
+    "AmendmentChanged",
     "BanBegan",
     "BookTrustChanged",
     "BreakerChanged",
@@ -29,9 +30,13 @@ __all__ = [
     "EventsSkipped",
     "ExecutionBooked",
     "HealthChanged",
+    "HedgeChanged",
+    "InstrumentsChanged",
     "MaintenanceAhead",
     "OrderChanged",
+    "PriceDoubted",
     "PrivateStreamChanged",
+    "QuotesWithdrawn",
     "RecoveryChanged",
     "TradingStateChanged",
 ]
@@ -43,6 +48,22 @@ class OrderChanged:
     previous: Order
     contradicts: bool = False
     """The venue shows an order that was held for refused or absent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmendmentChanged:
+    """What became of new terms that were asked for an order."""
+
+    order: Order
+    """As it is now."""
+    state: str
+    """`asked`, `unknown` (the answer is lost, and it is being settled), and at last one of
+    `in_force`, `refused` (the venue said no, or nothing was sent), `not_in_force` (the old terms
+    stand, as the venue shows) and `ended` (the order ended before anybody could tell)."""
+    price: Decimal | None
+    qty: Decimal
+    """The terms that were asked for; `qty` is that of the whole order."""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +136,39 @@ class MaintenanceAhead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuotesWithdrawn:
+    """Resting entries of ours were cancelled, because the venue is about to stand still."""
+
+    client_order_ids: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeChanged:
+    """A hedge of an exit that is shut here was opened at another venue, or given back."""
+
+    symbol: str
+    hedge_venue: str
+    hedge_symbol: str
+    state: str
+    """`open`, `unwinding`, `unwound`; `declined` or `refused` where there is none."""
+    reason: str
+    qty: Decimal
+    """What is held there now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceDoubted:
+    """The venue's price of a symbol is not believed, and new risk on it is held; or it is again."""
+
+    symbol: str
+    reason: str
+    """What speaks against it; empty when it is believed again."""
+    price: Decimal | None
+    """The venue's own, as it was read last; None while it could not be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BookTrustChanged:
     """A book may be read now, or may not be any more."""
 
@@ -150,6 +204,19 @@ class DeadMansSwitchChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentsChanged:
+    """A session that began in an outage goes by the instruments that the journal kept; or, later,
+    by the venue's own list."""
+
+    is_current: bool
+    """False: by the journal's. No new risk is taken."""
+    reason: str
+    """Why the venue's list could not be read; empty when it was."""
+    age_s: float | None
+    """Of the oldest of the journal's; None when they are the venue's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventsSkipped:
     """The reader was too slow: this many events before the next one are lost to it."""
 
@@ -178,10 +245,13 @@ class AccountChanged:
     amount: Decimal | None = None
     """Signed; None where the venue does not say how much."""
     symbol: str | None = None
+    flow_id: str = ""
+    """The venue's id of it, the same each time; empty where its stream has told, without one."""
 
 
 Event = (
     OrderChanged
+    | AmendmentChanged
     | ExecutionBooked
     | BookTrustChanged
     | BreakerChanged
@@ -191,7 +261,11 @@ Event = (
     | AccountDoubted
     | PrivateStreamChanged
     | HealthChanged
+    | InstrumentsChanged
     | MaintenanceAhead
+    | QuotesWithdrawn
+    | PriceDoubted
+    | HedgeChanged
     | RecoveryChanged
     | TradingStateChanged
     | DeadMansSwitchChanged

@@ -219,7 +219,12 @@ class Exits:
 
     def _tell(self, plan: ExitPlan, symbol: str) -> None:
         """Give the plan what is known at this instant; nothing is asked for."""
-        plan.update(self._account.position(symbol).qty, self._live(symbol))
+        others = [
+            order
+            for order in self._orders.ledger.open(symbol)
+            if order.is_external and order.reduce_only and not order.order_type.is_conditional
+        ]
+        plan.update(self._account.position(symbol).qty, self._live(symbol), others)
 
     def _live(self, symbol: str) -> list[Order]:
         """Our own orders that are or may be live."""
@@ -232,7 +237,8 @@ class Exits:
     async def _look_up_the_missing(self, instrument: Instrument, shown: frozenset[str]) -> None:
         """Orders that we hold for open and that the venue no longer lists: ask what became."""
         for order in self._orders.ledger.open(instrument.symbol):
-            if order.client_order_id not in shown:
+            is_apart = order.order_type.is_conditional and self._codec.CONDITIONAL_APART
+            if order.client_order_id not in shown and not is_apart:
                 await self._desk.look_for(order, instrument)
 
     async def _cancel(self, plan: ExitPlan, client_order_ids: tuple[str, ...]) -> None:

@@ -7,7 +7,6 @@ breakers, the account, the venue's word, the schedule, the price guard and the o
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from math import inf
 from pathlib import Path
@@ -21,13 +20,13 @@ from outlast.client.health import HealthDesk
 from outlast.client.instruments import Instruments
 from outlast.client.journal import Journal
 from outlast.client.logs import logger
+from outlast.client.prices import PriceDesk
 from outlast.client.recovery import RecoveryDesk
 from outlast.client.settings import Settings
 from outlast.client.venue_health import clock_text
 from outlast.core.attempts import Attempts
 from outlast.core.breaker import BreakerState
 from outlast.core.gate import Cause, Denial, Gate, Shape
-from outlast.core.price_guard import PriceGuard
 from outlast.errors import Failure, TradingHalted
 from outlast.model import OrderRequest, OrderStatus, Plane, Side, TradingState
 from outlast.notices import VenueMode
@@ -39,8 +38,6 @@ HALT_FILE_EVERY_S: Final = 0.2
 """How often the file is looked for at most: a stat costs as much as all the rest of the gate."""
 HALT_FILE_BYTES_MAX: Final = 200
 """Of the reason in a halt file."""
-PRICES_EVERY_S: Final = 10.0
-"""A third of how long a reference counts as fresh; a price costs 1 of 2,400 weight a minute."""
 
 _MODES: Final = {
     VenueMode.MAINTENANCE: TradingState.HALTED,
@@ -60,6 +57,7 @@ class GateDesk:
         instruments: Instruments,
         recovery: RecoveryDesk,
         health: HealthDesk,
+        prices: PriceDesk,
         *,
         clock: Clock,
         journal: Journal,
@@ -76,6 +74,7 @@ class GateDesk:
         self._instruments = instruments
         self._recovery = recovery
         self._health = health
+        self._prices = prices
         self._clock = clock
         self._journal = journal
         self._events = events
@@ -96,7 +95,6 @@ class GateDesk:
             pause_s=terms.attempts_pause_s,
             pause_s_max=terms.attempts_pause_s_max,
         )
-        self._prices: dict[str, PriceGuard] = {}
         self._told: dict[str, TradingState] = {}
         if journal.history.halted is not None:
             self._halted_by_call = journal.history.halted
@@ -120,9 +118,15 @@ class GateDesk:
     # Before an order.
 
     async def make_ready(self, order: OrderRequest) -> None:
-        """Read the account anew where the settings ask for it before an entry."""
+        """Read what has to be fresh before an entry: after an outage its price, and the account
+        where the settings ask for it."""
         fresh_s = self._settings.gate.account_fresh_s
-        if fresh_s is None or not self._has_keys or self.deny(order) is not None:
+        if fresh_s is None and not self._prices.is_returning():
+            return
+        if not self._has_keys or self.deny(order) is not None:
+            return
+        await self._prices.make_ready(order.symbol)
+        if fresh_s is None:
             return
         for what in self._account.readable:
             await self._account.refresh(what, age_max_s=fresh_s)
@@ -160,7 +164,7 @@ class GateDesk:
             and self._recovery.held() is None
             and self._attempts.is_clear
             and self._settings.gate.exposure_max_degraded is None
-            and symbol not in self._prices
+            and self._prices.is_clear(symbol)
             and not self._orders.ledger.has_unknown
             and self._health.is_unrestricted(symbol)
             and self._account.doubted() is None
@@ -193,7 +197,7 @@ class GateDesk:
     def failed(self, order: OrderRequest, failure: Failure) -> None:
         """An entry has failed at the venue."""
         self._recovery.refused(failure)
-        self._health.note_refusal(failure)
+        self._health.modes.refused(failure)
         if failure.infrastructure:
             self._attempts.failed(_kind(order), self._clock.now())
 
@@ -243,9 +247,9 @@ class GateDesk:
         self._put(Cause.BY_HAND, said, state=TradingState.HALTED)
 
     def _look_at_venue(self, symbol: str) -> None:
-        health = self._health
-        mode, planned = health.symbol_mode(symbol), health.closing_for()
-        is_plain = mode is VenueMode.ONLINE and health.mode is VenueMode.ONLINE and planned is None
+        modes = self._health.modes
+        mode, planned = modes.of(symbol), self._health.schedule.closing()
+        is_plain = mode is VenueMode.ONLINE and modes.mode is VenueMode.ONLINE and planned is None
         if is_plain and not self._said_by_venue:
             return  # as nearly always
         if is_plain:
@@ -253,8 +257,8 @@ class GateDesk:
         else:
             self._said_by_venue.add(symbol)
         now = self._clock.now()
-        self._put_mode(Cause.VENUE_MODE, health.mode, "the venue", since=health.mode_since)
-        self._gate.restrict(Cause.VENUE_MODE, _SHAPES.get(health.mode), now=now)
+        self._put_mode(Cause.VENUE_MODE, modes.mode, "the venue", since=modes.since)
+        self._gate.restrict(Cause.VENUE_MODE, _SHAPES.get(modes.mode), now=now)
         if planned is None:
             self._gate.open(Cause.PLANNED)
         else:
@@ -262,7 +266,7 @@ class GateDesk:
             begins = clock_text(planned.starts_at)
             self._put(Cause.PLANNED, f"{planned.title!r} is announced for {begins}")
         if mode is not VenueMode.ONLINE:
-            health.restricted.add(symbol)
+            modes.restricted.add(symbol)
         self._put_mode(Cause.SYMBOL_MODE, mode, symbol, symbol=symbol)
         self._gate.restrict(Cause.SYMBOL_MODE, _SHAPES.get(mode), now=now, symbol=symbol)
 
@@ -289,6 +293,9 @@ class GateDesk:
             if order.status is OrderStatus.UNKNOWN
         ]
         why = f"order {unknown[0]} may be live and is being settled" if unknown else None
+        unsure = [] if unknown else self._orders.ledger.unsure(symbol)
+        if unsure:
+            why = f"which terms of order {unsure[0].client_order_id} are in force is being settled"
         self._put(Cause.UNKNOWN_ORDER, why, symbol=symbol)
         now, breaker = self._clock.now(), self._guard.breakers[Plane.TRADING]
         is_alone = breaker.state in (BreakerState.OPEN, BreakerState.PROBING)
@@ -327,10 +334,7 @@ class GateDesk:
         )
 
     def _look_at_price(self, symbol: str) -> None:
-        guard = self._prices.get(symbol)
-        if guard is None:
-            return
-        self._put(Cause.PRICE, guard.doubt(self._clock.now()), symbol=symbol)
+        self._put(Cause.PRICE, self._prices.doubt(symbol), symbol=symbol)
 
     def _weigh(self, order: OrderRequest) -> None:
         """What depends on the order itself."""
@@ -346,7 +350,7 @@ class GateDesk:
         most = self._settings.gate.exposure_max_degraded
         if most is None or self._health.is_well:
             return None
-        price = order.price if order.price is not None else self._price(order.symbol)
+        price = order.price if order.price is not None else self._prices.price(order.symbol)
         if price is None:
             return "the venue is not well, and what the order would be worth is not known"
         held = self._held_qty(order.symbol)
@@ -365,32 +369,6 @@ class GateDesk:
         return sum(
             (o.filled_qty if o.side is Side.BUY else -o.filled_qty for o in ours), Decimal(0)
         )
-
-    def _price(self, symbol: str) -> Decimal | None:
-        guard = self._prices.get(symbol)
-        return None if guard is None else guard.price
-
-    # Prices.
-
-    def note_price(self, symbol: str, price: Decimal) -> None:
-        """The venue's own price of `symbol`, as read now."""
-        now = self._clock.now()
-        guard = self._prices.setdefault(symbol, PriceGuard(self._settings.gate.prices))
-        why = guard.take(price, now)
-        self._health.note_price(symbol, why)
-
-    def note_reference(self, symbol: str, source: str, price: Decimal) -> None:
-        """Another price of the same thing: an index, another venue."""
-        guard = self._prices.setdefault(symbol, PriceGuard(self._settings.gate.prices))
-        guard.reference(source, price, self._clock.now())
-
-    async def watch_prices_for_ever(self, read: Callable[[str], Awaitable[None]]) -> None:
-        """Have prices read anew while one is in doubt. `read` tells it by `note_price`."""
-        while True:
-            await self._clock.sleep(PRICES_EVERY_S)
-            for symbol, guard in list(self._prices.items()):
-                if guard.doubt(self._clock.now()) is not None:
-                    await read(symbol)
 
     # Telling.
 

@@ -20,6 +20,11 @@ class GateSettings:
     """How long before an announced maintenance of trading new risk is held. Kraken asks for open
     orders to be cancelled five minutes before."""
 
+    withdraw_quotes: bool = True
+    """Whether our resting entries are cancelled from then on, and where the venue takes nothing but
+    cancels: what rests through a maintenance can fill in one stroke when matching begins again.
+    Reduce-only orders and stops stay."""
+
     attempts_max: int = 6
     """Entries of one symbol and side that may fail in a row, by the venue's fault, before the next
     has to wait. Each is tried up to four times by itself, so a breaker opens before that ..."""

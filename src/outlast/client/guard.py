@@ -1,7 +1,8 @@
 """What stands between a call and the wire: ban clocks and breakers, fed by what came back.
 
 Evidence flows down and never sideways: a host that cannot be dialled counts against all its planes,
-a plane that fails counts against itself alone, and what is our own fault against no venue.
+one at which nothing answers shortens the way of those that fail, a plane that fails counts against
+itself alone, and what is our own fault against no venue.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from outlast.core.breaker import (
     Permit,
     Result,
 )
+from outlast.core.breaker_door import Door
 from outlast.core.latency import UsualLatency
 from outlast.core.own_health import OwnHealth
 from outlast.core.server_time import ServerClock
@@ -66,7 +68,12 @@ _HOST_PLANES: Final = (Plane.MARKET_DATA, Plane.TRADING, Plane.ACCOUNT)
 
 def _is_answer(failure: Failure | None) -> bool:
     """True when the venue itself has answered, be it that our clock or our nonce is wrong."""
-    if failure is None or failure.layer in (Layer.VENUE, Layer.BUSINESS):
+    return _is_judgement(failure) or (failure is not None and failure.layer is Layer.VENUE)
+
+
+def _is_judgement(failure: Failure | None) -> bool:
+    """True when the call got past the gateway: it was served, or refused for what it says."""
+    if failure is None or failure.layer is Layer.BUSINESS:
         return True
     return failure.layer is Layer.LOCAL and failure.outcome is Outcome.REFUSED
 
@@ -129,9 +136,14 @@ class Guard:
         self._bans = BanClock(rng)
         self.probe_wanted = asyncio.Event()
         """Set when a breaker may want a probe sooner than it did before."""
+        self._door = Door()
+        """Whether anything at all answers at the host that all calls go to."""
         self.breakers = {
-            plane: Breaker(ORDERS if plane is Plane.TRADING else READS, rng) for plane in Plane
+            plane: Breaker(ORDERS if plane is Plane.TRADING else READS, rng, self._door)
+            for plane in Plane
         }
+        self._announced = dict.fromkeys(Plane, BreakerState.CLOSED)
+        """What of each breaker was told last."""
         self.bans_begun = 0
         """How many there were: for who has passed `permit` and is not on the wire yet."""
         self.on_change: Callable[[], None] = lambda: None
@@ -154,7 +166,8 @@ class Guard:
         self._symbol_counters = frozenset(c.name for c in counters if c.per_symbol)
         self._resume_bans()
         self._is_calm = False
-        """Kept, as every call asks: nothing is banned, no breaker but closed, no fault of our own.
+        """Kept, as every call asks: nothing is banned, no breaker but closed, no fault of our own,
+        and the last that was heard of the venue was an answer.
         What ends it says so here; that it has come back, the next `feed` finds out."""
         self._see_if_calm()
 
@@ -289,16 +302,19 @@ class Guard:
         plane = request.plane
         breaker, usual = self._fed[plane]
         before = breaker.state
+        result = self._result(failure, sent_at)
+        if result is Result.FAILED:
+            self._door.failed(now, sent_at=sent_at)
+        elif _is_judgement(failure):
+            self._door.answered(now)
         if permit is not None:
-            breaker.record(permit, self._result(failure, sent_at), now)
+            breaker.record(permit, result, now)
             if failure is None and usual.is_slow(now - sent_at):
                 self._weigh_slowness(breaker, permit, sent_at, now)
             elif failure is not None:
                 self.probe_wanted.set()
-        if self.on_result is not None:
-            result = self._result(failure, sent_at)
-            if result is not Result.NEUTRAL:
-                self.on_result(result is Result.FAILED)
+        if self.on_result is not None and result is not Result.NEUTRAL:
+            self.on_result(result is Result.FAILED)
         if breaker.measured_state is not BreakerState.CLOSED:
             self.probe_wanted.set()
         if failure is not None or self._undialled or self.own.is_troubled:
@@ -331,6 +347,7 @@ class Guard:
             self._bans.is_clear
             and not self._is_down
             and not self._undialled
+            and not self._door.unanswered
             and not self.own.is_troubled
         )
 
@@ -346,10 +363,16 @@ class Guard:
             each.measured_state is not BreakerState.CLOSED for each in self.breakers.values()
         )
         self._see_if_calm()
+        # A probe that fails opens it anew every few seconds. To everybody else it just stays open.
+        shown = BreakerState.OPEN if self.is_left_alone(plane) else breaker.state
+        if shown is self._announced[plane]:
+            self.on_change()
+            return
+        self._announced[plane] = shown
         now = self._clock.now()
         retry_at = breaker.retry_at(now)
         wall = None if retry_at is None else self._clock.wall() + retry_at - now
-        state = breaker.state.value
+        state = shown.value
         self._log.warning("outlast.breaker_changed", plane=plane.value, state=state, retry_at=wall)
         self._journal.note(
             "breaker.changed",

@@ -7,66 +7,34 @@ the way back from an outage, to journal, log and listeners.
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Callable, Sequence
-from math import inf
 from typing import Final
 
 from outlast.client.calls import CallDesk
-from outlast.client.events import EventBus, HealthChanged, MaintenanceAhead
+from outlast.client.events import EventBus, HealthChanged
 from outlast.client.guard import Guard
 from outlast.client.instruments import Instruments
 from outlast.client.journal import Journal
 from outlast.client.logs import logger
+from outlast.client.modes import Modes
+from outlast.client.schedule import Schedule
 from outlast.client.settings import Settings
 from outlast.client.status_pages import StatusPagePoller
 from outlast.client.venue_health import PlaneReport, VenueHealth, clock_text
-from outlast.core.backoff import Backoff
 from outlast.core.breaker import COMPONENT_DOWN, BreakerState
 from outlast.core.health import PlaneHealth, Verdict, Witness
-from outlast.core.policy import RetryPolicy
 from outlast.core.status_page import Component, Grade, PageReport
-from outlast.errors import Failure, ReadFailed
 from outlast.model import Health, Plane
-from outlast.notices import STANDING_STILL, PlannedMaintenance, SystemStatus, VenueMode
+from outlast.notices import SystemStatus, VenueMode
 from outlast.wire import Clock, VenueCodec
 
 __all__ = ["HealthDesk"]
 
-ASK_SOON_S: Final = 5.0
-"""How often the venue is asked for its mode just after it has left `online`: a cancel-only window
-may last a few minutes."""
-ASK_LATER_SHARE: Final = 1 / 30
-ASK_LATER_S_MAX: Final = 120.0
-"""What has lasted for an hour is asked for every two minutes: 49 hours of maintenance cost 1,500
-questions."""
-ASK_ONCE: Final = RetryPolicy(attempts_max=1, deadline_s=6.0, backoff=Backoff(0.2, 5.0))
-"""The next question comes soon enough; a repeated one would only be load."""
-RELIST_S: Final = 30.0
-"""How often the list of instruments is read while a symbol in use is restricted."""
+ODDITIES_MAX: Final = 100
+"""Remembered, so that each is told once."""
 PAGE_WORD_S: Final = 300.0
 """What a page has said counts for so long: five polls, or the two that its breaker still makes."""
-JITTER: Final = 0.2
-UNKNOWN_END_S: Final = 3600.0
-"""How long a maintenance holds new risk that has no announced end and of which nothing is seen."""
-
 _SHOWN: Final = (Plane.TRADING, Plane.ACCOUNT, Plane.MARKET_DATA, Plane.STATUS)
-_CLOSED_MODES: Final = frozenset(
-    {VenueMode.MAINTENANCE, VenueMode.CANCEL_ONLY, VenueMode.REDUCE_ONLY, VenueMode.CLOSED}
-)
-_SHAPED_MODES: Final = frozenset({VenueMode.POST_ONLY, VenueMode.LIMIT_ONLY})
-_MODE_REFUSALS: Final = frozenset(
-    {
-        "maintenance",
-        "post_only_mode",
-        "limit_only_mode",
-        "only_reduce_allowed",
-        "symbol_closed",
-        "shutting_down",
-    }
-)
-"""Refusals that tell of a mode: the venue is asked for it at once."""
 
 
 class HealthDesk:
@@ -96,29 +64,27 @@ class HealthDesk:
         now = clock.now()
         self._planes = {p: PlaneHealth(settings.health, now=now) for p in _SHOWN}
         self._told = dict.fromkeys(_SHOWN, Health.HEALTHY)
-        self.mode = VenueMode.ONLINE
-        self.mode_since = now
-        self._mode_asked_at: float | None = None
-        self._asked_at = -inf
+        self.modes = Modes(
+            codec,
+            calls,
+            instruments,
+            clock=clock,
+            journal=journal,
+            rng=rng,
+            poll_s=settings.status_poll_s,
+        )
+        self.modes.on_said = self._take_status
+        self.schedule = Schedule(
+            clock=clock,
+            journal=journal,
+            events=events,
+            close_before_s=settings.gate.close_before_s,
+            venue=codec.VENUE,
+        )
         self._said: SystemStatus | None = None
-        self._planned: dict[str, tuple[PlannedMaintenance, ...]] = {}
-        """By who announced them."""
-        self._ahead_told: set[tuple[str, str, float]] = set()
         self._oddities: set[str] = set()
         self._page_grades: dict[Plane, Grade] = {}
         self.page: StatusPagePoller | None = None
-        self._relisted_at = -inf
-        self.restricted: set[str] = set()
-        """Symbols in use that the venue restricts, by its list: it is read again for them."""
-        self._ask_now = asyncio.Event()
-        self.is_returning: Callable[[], bool] = lambda: False
-        """True while an outage is on or being come back from."""
-        self.on_change: Callable[[], None] = lambda: None
-        self.on_mode: Callable[[str | None, VenueMode], None] = lambda _symbol, _mode: None
-        """Hears what the venue (None) or a symbol takes when that may have changed."""
-        self._still: set[str] = set()
-        """Symbols on which nothing moved when the list was read last."""
-        """Called when the venue's mode or a maintenance has changed."""
         before = guard.on_change
 
         def look_after() -> None:
@@ -126,7 +92,7 @@ class HealthDesk:
             self.look()
 
         guard.on_change = look_after
-        guard.is_shut_by_venue = lambda: self.mode is VenueMode.MAINTENANCE
+        guard.is_shut_by_venue = lambda: self.modes.mode is VenueMode.MAINTENANCE
 
     # What it says.
 
@@ -142,47 +108,26 @@ class HealthDesk:
             if plane is not Plane.STATUS
         )
 
-    def why_closed(self) -> str | None:
-        """Why the venue, by its own word, takes no new risk; None when it does not say so.
+    @property
+    def is_reference(self) -> bool:
+        """True while nothing is against it but that its price differs from others.
 
-        A mode that takes some orders closes nothing by itself. On the way back from an outage it
-        counts as closed still: what rests there can fill in one stroke when matching begins.
+        Of two venues that differ either may be right: each goes on being held against the other.
         """
-        is_closed = self.mode in _CLOSED_MODES
-        if is_closed or (self.mode in _SHAPED_MODES and self.is_returning()):
-            return f"the venue says that it is in {self.mode.value} mode"
-        return None
-
-    def planned(self) -> list[PlannedMaintenance]:
-        """What is announced and not over, the next first."""
-        wall = self._clock.wall()
-        known = [
-            planned
-            for announced in self._planned.values()
-            for planned in announced
-            if planned.is_on or _until(planned) > wall
-        ]
-        return sorted(known, key=lambda p: (p.starts_at or 0.0, p.source, p.id))
+        return all(
+            verdict.health is Health.HEALTHY
+            or (verdict.evidence and all(e.witness is Witness.PRICES for e in verdict.evidence))
+            for plane in _SHOWN
+            if plane is not Plane.STATUS and (verdict := self.verdict(plane))
+        )
 
     def is_unrestricted(self, symbol: str) -> bool:
         """True while nothing is announced, and the venue takes every order on `symbol`."""
         return (
-            self.mode is VenueMode.ONLINE
-            and not any(self._planned.values())
-            and self.symbol_mode(symbol) is VenueMode.ONLINE
+            self.modes.mode is VenueMode.ONLINE
+            and self.schedule.is_empty
+            and self.modes.of(symbol) is VenueMode.ONLINE
         )
-
-    def closing_for(self) -> PlannedMaintenance | None:
-        """The announced maintenance of trading because of which new risk is held now."""
-        if not any(self._planned.values()):
-            return None
-        wall, before_s = self._clock.wall(), self._settings.gate.close_before_s
-        for planned in self.planned():
-            if Plane.TRADING not in planned.planes or planned.starts_at is None:
-                continue
-            if planned.starts_at - before_s <= wall < _until(planned):
-                return planned
-        return None
 
     def snapshot(self) -> VenueHealth:
         """See `Session.health`."""
@@ -197,16 +142,16 @@ class HealthDesk:
                 wall - (now - verdict.since),
                 tuple(f"{e.witness.value}: {e.detail}" for e in verdict.evidence),
             )
-        asked_at = self._mode_asked_at
+        asked_at = self.modes.told_at
         own = self._guard.own
         return VenueHealth(
             venue=self._codec.VENUE,
             product=self._codec.PRODUCT,
             as_of=wall,
             planes=planes,
-            mode=self.mode,
+            mode=self.modes.mode,
             mode_asked_at=None if asked_at is None else wall - (now - asked_at),
-            planned=tuple(self.planned()),
+            planned=tuple(self.schedule.planned()),
             page=self._page_words(),
             own_network=own.reason if own.is_troubled else "",
             warnings=tuple(self._warnings()),
@@ -239,11 +184,6 @@ class HealthDesk:
         )
         self._tell()
 
-    def note_refusal(self, failure: Failure) -> None:
-        """The venue has refused an order; where it named a mode, it is asked for it at once."""
-        if failure.kind in _MODE_REFUSALS:
-            self._ask_now.set()
-
     def note_page(self, report: PageReport) -> None:
         """The status page has said something, or the same again."""
         now = self._clock.now()
@@ -254,18 +194,17 @@ class HealthDesk:
             detail = "" if worst is None else f"{worst.name} is shown as {worst.word}"
             self._planes[plane].note(Witness.PAGE, says, now=now, detail=detail, for_s=PAGE_WORD_S)
             self._note_grade(plane, grade, worst)
-        self._announced("status page", report.planned)
+        self.schedule.announced("status page", report.planned)
         self._tell()
 
-    def note_system_status(self, said: SystemStatus) -> None:
+    def _take_status(self, said: SystemStatus) -> None:
         """The venue has said how it is."""
-        now = self._clock.now()
-        self._mode_asked_at, self._said = now, said
+        self._said = said
         for oddity in said.oddities:
-            if oddity not in self._oddities and len(self._oddities) < 100:
+            if oddity not in self._oddities and len(self._oddities) < ODDITIES_MAX:
                 self._oddities.add(oddity)
                 self._log.info("outlast.system_status_odd", detail=oddity)
-        self._announced("system status", said.planned)
+        self.schedule.announced("system status", said.planned)
         if said.mode is VenueMode.UNKNOWN:
             return  # a word that nobody has listed changes nothing
         says = Health.HEALTHY
@@ -274,99 +213,14 @@ class HealthDesk:
         elif said.mode is not VenueMode.ONLINE:
             says = Health.DEGRADED
         self._planes[Plane.TRADING].note(
-            Witness.VENUE, says, now=now, detail=f"the venue is in {said.mode.value} mode"
+            Witness.VENUE,
+            says,
+            now=self._clock.now(),
+            detail=f"the venue is in {said.mode.value} mode",
         )
-        if said.mode is not self.mode:
-            self._log.warning(
-                "outlast.venue_mode_changed", mode=said.mode.value, before=self.mode.value
-            )
-            self._journal.note_now(
-                "venue.mode_changed", mode=said.mode.value, before=self.mode.value, word=said.word
-            )
-            self.mode, self.mode_since = said.mode, now
-            self._relisted_at = -inf  # what each symbol takes has changed with it
-            self.restricted.update(self._in_use())
-            self._tell_modes()
-            self.on_change()
         self._tell()
 
-    # Asking.
-
-    async def watch_for_ever(self) -> None:
-        """Ask the venue how it is, and read its list again where it restricts what is traded."""
-        self.restricted.update(self._in_use())  # the list of the start may already say so
-        while True:
-            if self._clock.now() - self._asked_at >= ASK_SOON_S:
-                await self.ask()
-            if self.restricted and self._clock.now() - self._relisted_at >= RELIST_S:
-                await self._relist()
-            self._ask_now.clear()
-            wait_s = self._wait_s() * self._rng.uniform(1 - JITTER, 1 + JITTER)
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._ask_now.wait()
-            except TimeoutError:
-                continue
-            await self._clock.sleep(1.0)  # a burst of refusals is one question
-
-    async def ask(self) -> Failure | None:
-        """Ask the venue how it is, once; what prevented an answer, else None."""
-        request = self._codec.query_system_status()
-        if request is None:
-            return None
-        self._asked_at = self._clock.now()
-        answer = await self._calls.call(request, policy=ASK_ONCE)
-        said = self._codec.read_system_status(request, answer)
-        if isinstance(said, Failure):
-            return said  # no information: what was known stands
-        self.note_system_status(said)
-        return None
-
-    async def probe(self) -> None:
-        """One cheap read for the way back, of which the guard tells what became.
-
-        Where the venue tells how it is, that is the read.
-        """
-        if self._codec.query_system_status() is None:
-            await self._calls.probe(self._codec.probe())
-        else:
-            await self.ask()
-
-    async def _relist(self) -> None:
-        self._relisted_at = self._clock.now()
-        try:
-            await self._instruments.load()
-        except ReadFailed:
-            return
-        self.restricted = {
-            s for s in self.restricted if self.symbol_mode(s) is not VenueMode.ONLINE
-        }
-        self._tell_modes()
-
-    def _tell_modes(self) -> None:
-        """Say what stands still now, and what does not any more."""
-        self.on_mode(None, self.mode)
-        modes = {symbol: self.symbol_mode(symbol) for symbol in self._instruments}
-        still = {symbol for symbol, mode in modes.items() if mode in STANDING_STILL}
-        for symbol in sorted(self._still | still):
-            self.on_mode(symbol, modes.get(symbol, VenueMode.CLOSED))
-        self._still = still
-
-    def symbol_mode(self, symbol: str) -> VenueMode:
-        """What the venue takes on `symbol`, by its list; ONLINE for one that it does not list."""
-        instrument = self._instruments.get(symbol)
-        return VenueMode.ONLINE if instrument is None else self._codec.symbol_mode(instrument)
-
     # Inside.
-
-    def _wait_s(self) -> float:
-        if self.mode is VenueMode.ONLINE:
-            return self._settings.status_poll_s
-        lasted_s = self._clock.now() - self.mode_since
-        return min(ASK_LATER_S_MAX, max(ASK_SOON_S, ASK_LATER_SHARE * lasted_s))
-
-    def _in_use(self) -> Sequence[str]:
-        return [s for s in self._instruments if self.symbol_mode(s) is not VenueMode.ONLINE]
 
     def _note_breaker(self, plane: Plane) -> None:
         breaker, now = self._guard.breakers[plane], self._clock.now()
@@ -409,46 +263,6 @@ class HealthDesk:
         elif grade in (Grade.DEGRADED, Grade.PARTIAL):
             self._guard.component_degraded([plane])
 
-    def _announced(self, source: str, planned: tuple[PlannedMaintenance, ...]) -> None:
-        relevant = tuple(p for p in planned if p.planes)
-        if self._planned.get(source, ()) == relevant:
-            return
-        self._planned[source] = relevant
-        for each in relevant:
-            if each.starts_at is None or each.is_on:
-                continue
-            key = (source, each.id, each.starts_at)
-            if key not in self._ahead_told:
-                self._ahead_told.add(key)
-                self._tell_ahead(each, each.starts_at)
-        self.on_change()
-
-    def _tell_ahead(self, planned: PlannedMaintenance, starts_at: float) -> None:
-        touches_trading = Plane.TRADING in planned.planes
-        closes_at = starts_at - (self._settings.gate.close_before_s if touches_trading else 0.0)
-        self._log.warning(
-            "outlast.maintenance_ahead", title=planned.title, starts_at=starts_at, closes=closes_at
-        )
-        self._journal.note(
-            "maintenance.ahead",
-            id=planned.id,
-            title=planned.title,
-            starts_at=starts_at,
-            ends_at=planned.ends_at,
-            source=planned.source,
-        )
-        self._events.publish(
-            MaintenanceAhead(
-                id=planned.id,
-                title=planned.title,
-                starts_at=starts_at,
-                ends_at=planned.ends_at,
-                closes_at=closes_at,
-                touches_trading=touches_trading,
-                source=planned.source,
-            )
-        )
-
     def _tell(self) -> None:
         """Tell journal, log and listeners of verdicts that are new."""
         now = self._clock.now()
@@ -484,7 +298,11 @@ class HealthDesk:
         return words
 
     def _warnings(self) -> list[str]:
-        said, found = self._said, []
+        said, found = self._said, list[str]()
+        age_s = self._instruments.age_s
+        if age_s is not None:
+            why = self._instruments.why_kept()
+            found.append(f"{why}: the journal's are up to {age_s:.0f} s old")
         if said is not None:
             found += [f"the venue tells of an incident: {incident}" for incident in said.incidents]
         if self.page is not None and self.page.state.report is not None:
@@ -492,7 +310,7 @@ class HealthDesk:
                 f"the status page tells of an incident: {incident.name} ({incident.status})"
                 for incident in self.page.state.report.incidents
             ]
-        closing = self.closing_for()
+        closing = self.schedule.closing()
         if closing is not None and closing.starts_at is not None:
             found.append(f"new risk is held for {closing.title}, {clock_text(closing.starts_at)}")
         return found
@@ -508,15 +326,3 @@ def _page_says(grade: Grade) -> Health:
             return Health.MAINTENANCE
         case _:
             return Health.DEGRADED
-
-
-def _until(planned: PlannedMaintenance) -> float:
-    """When an announced maintenance stops holding new risk by itself (seconds since the epoch).
-
-    What is measured holds on: this is only for a maintenance that was called off, or ended early.
-    """
-    if planned.starts_at is None:
-        return inf
-    if planned.ends_at is None or planned.ends_at <= planned.starts_at:
-        return planned.starts_at + UNKNOWN_END_S
-    return planned.ends_at

@@ -1,13 +1,14 @@
-"""What the venue lists, found by either spelling."""
+"""What the venue lists, found by either spelling; in an outage what the journal kept of it."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Final, TypeVar, overload
 
 from outlast.client.calls import CallDesk
+from outlast.client.journal import Journal, KeptInstrument
 from outlast.errors import Failure, ReadFailed, UnknownInstrument
 from outlast.model import Instrument
 from outlast.wire import Counter, VenueCodec
@@ -19,29 +20,41 @@ _T = TypeVar("_T")
 
 REREAD_AFTER_S: Final = 30.0
 """A bot that asks for a closed symbol in a loop must not read the whole list each time."""
+KEPT_AGAIN_AFTER_S: Final = 86_400.0
+"""What has not changed is written down once a day, so that its age tells when it was last true."""
 
 
 class Instruments(Mapping[str, Instrument]):
     """The venue's instruments by unified symbol; `BTCUSDT` finds `BTC/USDT:USDT` too."""
 
-    def __init__(self, codec: VenueCodec, calls: CallDesk) -> None:
+    def __init__(
+        self, codec: VenueCodec, calls: CallDesk, *, journal: Journal | None = None
+    ) -> None:
         self._codec = codec
         self._calls = calls
+        self._journal = journal
+        self._kept = {} if journal is None else dict(journal.history.instruments)
+        self._kept_only = False
+        """What is known is what the journal kept: the venue's list was not read yet."""
+        self._noted: set[str] = set()
+        """Symbols that were used since the list was read."""
+        self.on_limits: Callable[[Sequence[Counter]], None] = lambda _: None
+        """Hears the limits that the venue declares with its list."""
         self._read_at = -inf
         self._by_symbol: dict[str, Instrument] = {}
         self._by_venue_symbol: dict[str, Instrument] = {}
         self._by_alias: dict[str, Instrument] = {}
 
-    async def load(self) -> Sequence[Counter]:
+    async def load(self, *, deadline: float | None = None) -> None:
         """Read the list from the venue; instruments that it no longer names stay known.
 
-        Returns the limits that the venue declares in the same answer.
-
         Raises:
-            ReadFailed: the venue gave no usable list; what was known before stands.
+            ReadFailed: the venue gave no usable list (by `deadline`, monotonic); what was known
+                before stands.
         """
         request = self._codec.query_instruments()
-        reply = await self._calls.call(request)
+        self._read_at = self._calls.now()
+        reply = await self._calls.call(request, deadline=deadline)
         listed: Sequence[Instrument] | Failure = []
         limits: Sequence[Counter] | Failure = []
         if isinstance(reply, Failure):
@@ -56,13 +69,19 @@ class Instruments(Mapping[str, Instrument]):
                 failure=listed,
             )
         self._read_at = self._calls.now()
-        for instrument in listed:
+        self._kept_only = False
+        self._noted.clear()
+        self._take(listed)
+        # A list without its limits is still a list: those of before stay in force.
+        if limits and not isinstance(limits, Failure):
+            self.on_limits(limits)
+
+    def _take(self, instruments: Iterable[Instrument]) -> None:
+        for instrument in instruments:
             self._by_symbol[instrument.symbol] = instrument
             self._by_venue_symbol[instrument.venue_symbol] = instrument
             for alias in instrument.aliases:
                 self._by_alias[alias] = instrument
-        # A list without its limits is still a list: the documented ones stay in force.
-        return [] if isinstance(limits, Failure) else limits
 
     async def listed_now(self, symbol: str) -> Instrument:
         """As `[symbol]`; the list is read again where it says that the symbol does not trade.
@@ -71,14 +90,54 @@ class Instruments(Mapping[str, Instrument]):
         read, what is known stands.
         """
         known = self[symbol]
+        self.note_used(known)
         if known.is_tradable or self._calls.now() - self._read_at < REREAD_AFTER_S:
             return known
-        self._read_at = self._calls.now()
         try:
             await self.load()
         except ReadFailed:
             return known
         return self[symbol]
+
+    # Across restarts.
+
+    def note_used(self, instrument: Instrument) -> None:
+        """Keep it in the journal, for a session that starts while the venue does not answer."""
+        symbol = instrument.symbol
+        if symbol in self._noted or self._kept_only or self._journal is None:
+            return
+        self._noted.add(symbol)
+        kept, wall = self._kept.get(symbol), self._journal.wall()
+        is_old = kept is None or wall - kept.as_of >= KEPT_AGAIN_AFTER_S
+        if kept is None or is_old or kept.instrument != instrument:
+            self._kept[symbol] = KeptInstrument(symbol=symbol, instrument=instrument, as_of=wall)
+            self._journal.note("instrument.kept", symbol=symbol, instrument=instrument, as_of=wall)
+
+    def restore(self, needed: Iterable[str]) -> bool:
+        """Go by what the journal kept until the list is read; False where it lacks one of these."""
+        if not self._kept or not set(needed) <= set(self._kept):
+            return False
+        self._take(kept.instrument for kept in self._kept.values())
+        self._kept_only = True
+        return True
+
+    @property
+    def is_current(self) -> bool:
+        """False while what is known is what the journal kept of the sessions before."""
+        return not self._kept_only
+
+    @property
+    def age_s(self) -> float | None:
+        """How old the oldest of what the journal kept is; None while the venue's list is known."""
+        if not self._kept_only or self._journal is None:
+            return None
+        return self._journal.wall() - min(kept.as_of for kept in self._kept.values())
+
+    def why_kept(self) -> str | None:
+        """One clause about why no new risk may rest on this list; None when it may."""
+        if not self._kept_only:
+            return None
+        return "the list of instruments has not been read since the start"
 
     @property
     def by_venue_symbol(self) -> Mapping[str, Instrument]:
@@ -89,6 +148,14 @@ class Instruments(Mapping[str, Instrument]):
         found = self._find(symbol)
         if found is not None:
             return found
+        if self._kept_only:
+            raise UnknownInstrument(
+                f"symbol {symbol!r} is not among those that the journal kept of "
+                f"{self._codec.VENUE}, whose list could not be read since the start; it is asked "
+                "for again and again",
+                field="symbol",
+                venue=self._codec.VENUE,
+            )
         near = difflib.get_close_matches(symbol, [*self._by_symbol, *self._by_venue_symbol], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "see Session.instruments"
         raise UnknownInstrument(

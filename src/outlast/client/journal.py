@@ -13,18 +13,36 @@ import msgspec
 
 from outlast.client.logs import logger
 from outlast.core.ids import ClientOrderIds, new_prefix, new_uuid_prefix
-from outlast.core.journal import Chain, decode_fields, encode_fields
+from outlast.core.journal import (
+    PRUNED,
+    SALVAGED,
+    Chain,
+    ChainCheck,
+    ChainFault,
+    decode_fields,
+    encode_fields,
+)
 from outlast.errors import ConfigurationError, JournalUnavailable
-from outlast.model import Balance, Execution, Order, Position
+from outlast.model import Balance, Execution, Instrument, Order, Position
+from outlast.private_wire import AccountMoved
 from outlast.wire import Clock, RecordStore
 
-__all__ = ["BelievedState", "History", "Journal", "KeptBook", "PastBan", "read_history"]
+__all__ = [
+    "BelievedState",
+    "ChainBroken",
+    "History",
+    "Journal",
+    "KeptBook",
+    "KeptInstrument",
+    "PastBan",
+    "read_history",
+]
 
 _TURNS: Final = 2
 """How many turns of the event loop evidence waits for company. The answer to a request is noted in
 one and wakes its caller in the next: what the caller makes of it, and the intent of what it sends
 at once, come into the same transaction."""
-_KEPT: Final = frozenset({"order.changed", "execution"})
+_KEPT: Final = frozenset({"order.amend", "order.changed", "execution"})
 _KEPT_MAX: Final = 80
 """So many of them wait for a journal that cannot be written; the latest, since each tells all."""
 _WAITING_MAX: Final = 100
@@ -32,6 +50,10 @@ _WAITING_MAX: Final = 100
 
 _BAN_S_MAX: Final = 259_200.0
 """Three days, the longest that any venue documents. Source: Binance Spot API docs, "IP Limits"."""
+
+
+class ChainBroken(ConfigurationError):
+    """A record is not as it was written, or is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +109,16 @@ class KeptBook:
     """Seconds since the epoch, by our clock."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptInstrument:
+    """The rules of an instrument that was used."""
+
+    symbol: str
+    instrument: Instrument
+    as_of: float
+    """Seconds since the epoch, by our clock: when the venue's list had them."""
+
+
 @dataclass(slots=True)
 class History:
     """What an existing journal tells about the sessions before this one."""
@@ -104,22 +136,36 @@ class History:
     recovery: str = ""
     """The stage of the way back from an outage that was told of last."""
     recovery_since: float | None = None
+    recovery_is_ours: bool = False
+    """It was a ban, and nothing else."""
+    hedges: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The last that was written of each hedge of an exit elsewhere, by that venue and symbol."""
     """When that outage began, in seconds since the epoch."""
     halted: str | None = None
     """Why somebody has halted new risk; None when nobody has, or it was resumed."""
     believed: BelievedState | None = None
     books: dict[str, KeptBook] = field(default_factory=dict)
     """The last one of each symbol."""
+    instruments: dict[str, KeptInstrument] = field(default_factory=dict)
+    """The last word on each that was used."""
+    moved: list[AccountMoved] = field(default_factory=list)
+    """What moved the account besides its orders, as far as it was told."""
+    flows_first_ms: int | None = None
+    """From when on the venue's list of that counts (venue's time); None: it was never read."""
+    flows_read_ms: int = 0
+    """When it was last read to its end."""
 
 
 def read_history(store: RecordStore) -> History:
-    """Fold the journal's records into what is needed to go on.
+    """Fold the journal's records into what is needed to go on, and check that they are all there.
 
     Raises:
-        ConfigurationError: a record cannot be read back; the message names it.
+        ConfigurationError: a record cannot be read back, or is not as it was written; the message
+            names it.
     """
-    history = History()
+    history, check = History(), ChainCheck()
     for record in store.records():
+        _hold(check.take(record))
         try:
             _fold(history, record.kind, decode_fields(record.data))
         except (msgspec.MsgspecError, KeyError) as error:
@@ -127,7 +173,16 @@ def read_history(store: RecordStore) -> History:
                 f"journal record #{record.seq} ({record.kind}) cannot be read: {error}; "
                 "check the file with `outlast journal verify`, or start a new journal"
             ) from error
+    _hold(check.end())
     return history
+
+
+def _hold(fault: ChainFault | None) -> None:
+    if fault is not None:
+        raise ChainBroken(
+            f"the journal is not as it was written: record #{fault.seq}: {fault.problem}; "
+            "`outlast journal salvage FILE -o NEW` keeps every record that is whole"
+        )
 
 
 def _fold(history: History, kind: str, fields: dict[str, Any]) -> None:
@@ -137,7 +192,9 @@ def _fold(history: History, kind: str, fields: dict[str, Any]) -> None:
         history.runs.add(fields.get("run", ""))
     elif kind == "journal.resumed":
         history.runs.add(fields["run"])
-    elif kind in ("order.intent", "order.changed"):
+    elif kind in (PRUNED, SALVAGED):
+        history.runs.update(fields["runs"])
+    elif kind in ("order.intent", "order.amend", "order.changed"):
         order = msgspec.convert(fields["order"], Order)
         history.orders[order.client_order_id] = order
     elif kind == "nonce.reserved":
@@ -148,6 +205,8 @@ def _fold(history: History, kind: str, fields: dict[str, Any]) -> None:
         history.bans[fields["scope"]] = ban
     elif kind == "book.kept":
         history.books[fields["symbol"]] = msgspec.convert(fields, KeptBook)
+    elif kind == "instrument.kept":
+        history.instruments[fields["symbol"]] = msgspec.convert(fields, KeptInstrument)
     elif kind == "account.believed":
         history.believed = msgspec.convert(fields, BelievedState)
     elif kind == "gate.halted":
@@ -157,6 +216,14 @@ def _fold(history: History, kind: str, fields: dict[str, Any]) -> None:
     elif kind == "recovery.changed":
         history.recovery = fields["stage"]
         history.recovery_since = fields.get("out_since")
+        history.recovery_is_ours = fields.get("is_ours", False)  # older journals do not say
+    elif kind == "account.moved":
+        if "moved" in fields:  # older journals spell it otherwise, and without an id
+            history.moved.append(msgspec.convert(fields["moved"], AccountMoved))
+    elif kind == "flows.read":
+        history.flows_first_ms, history.flows_read_ms = fields["first_ms"], fields["until_ms"]
+    elif kind == "hedge.changed":
+        history.hedges[f"{fields['venue']} {fields['symbol']}"] = fields
     elif kind == "execution":
         history.executions.append(msgspec.convert(fields["execution"], Execution))
 
@@ -208,6 +275,10 @@ class Journal:
             self.append("journal.opened", opened)
         else:
             self.note_now("journal.resumed", run=self.ids.run)
+
+    def wall(self) -> float:
+        """The clock that dates the records, in seconds since the epoch."""
+        return self._clock.wall()
 
     def append(self, kind: str, fields: Mapping[str, Any]) -> str:
         """Write one record, after the evidence that waits; its id once the system has it.

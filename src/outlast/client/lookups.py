@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from outlast.client.bookkeeping import OrderBookkeeper
 from outlast.client.calls import CallDesk
 from outlast.client.instruments import Instruments
@@ -45,16 +47,28 @@ class Lookups:
         Where the venue lists those that have ended apart, they are asked for second: an order that
         ends between the two questions is in the second answer.
         """
+        shown = await self.shown(order, instrument)
+        return True if shown is None else shown if isinstance(shown, Failure) else False
+
+    async def is_open(self, order: Order, instrument: Instrument) -> bool | Failure:
+        """By the quickest question there is. False: it is not open, or this question hides it."""
+        shown = await self._ask(self._query(order, instrument), instrument, order)
+        return shown if isinstance(shown, Failure) else shown is not None
+
+    async def shown(self, order: Order, instrument: Instrument) -> OrderReport | Failure | None:
+        """As `order`, and what the venue says of it, which is booked; None: it has none."""
         since_ms = self.since_ms(order)
         request = self._query(order, instrument)
-        absent = await self._ask(request, instrument, order)
-        if absent is True and order.venue_order_id is None:
+        shown = await self._ask(request, instrument, order)
+        if shown is None and order.venue_order_id is None:
             closed = self._codec.query_closed_order(
                 instrument, order.client_order_id, since_ms=since_ms
             )
             if closed is not None:
-                return await self._ask(closed, instrument, order)
-        return absent
+                # The first answer is paid for, and worth nothing without the second.
+                deadline = self._calls.now() + PAGE_WITHIN_S
+                return await self._ask(closed, instrument, order, deadline=deadline)
+        return shown
 
     def since_ms(self, order: Order) -> int:
         """The venue's time from which on its history can tell of `order`."""
@@ -78,26 +92,49 @@ class Lookups:
         )
 
     async def _ask(
-        self, request: WireRequest, instrument: Instrument, order: Order
-    ) -> bool | Failure:
-        reply = await self._calls.call(request)
+        self,
+        request: WireRequest,
+        instrument: Instrument,
+        order: Order,
+        *,
+        deadline: float | None = None,
+    ) -> OrderReport | Failure | None:
+        reply = await self._calls.call(request, deadline=deadline)
         report: OrderReport | Failure
         if isinstance(reply, Failure):
             report = reply
         else:
             report = self._codec.read_order(request, reply, instrument)
         if isinstance(report, Failure):
-            return True if report.kind == "order_not_found" else report
+            return None if report.kind == "order_not_found" else report
         if is_older_namesake(report, order):
-            return True
+            return None
         self._orders.report(report)
-        return False
+        return report
+
+    async def several(
+        self, orders: Sequence[Order], instrument: Instrument
+    ) -> frozenset[str] | Failure | None:
+        """Ask for several orders of one instrument at once; the ids of those that were shown.
+
+        None where the venue does not tell of several, or one of them has no id of the venue's.
+        """
+        names = [order.venue_order_id for order in orders if order.venue_order_id is not None]
+        request = self._codec.query_orders(instrument, names) if len(names) == len(orders) else None
+        if request is None:
+            return None
+        return await self._listed_now(request)
 
     async def open_orders(
         self, instrument: Instrument | None, *, conditional: bool = False
     ) -> frozenset[str] | Failure:
         """Ask for the open orders of one instrument, or of all; their client order ids."""
+        if self._codec.TRAITS.lists_account:
+            instrument = None
         request = self._codec.query_open_orders(instrument, conditional=conditional)
+        return await self._listed_now(request)
+
+    async def _listed_now(self, request: WireRequest) -> frozenset[str] | Failure:
         reply = await self._calls.call(request)
         if isinstance(reply, Failure):
             return reply
@@ -117,16 +154,18 @@ class Lookups:
         return waiting if isinstance(waiting, Failure) else shown | waiting
 
     async def executions(self, instrument: Instrument, *, since_ms: int) -> Failure | None:
-        """Ask for the fills of one instrument and book each once.
+        """Ask for the fills of one instrument and book each once; what else is listed, too.
 
         A fill of an order that we cannot name may be a fill of an unknown one, so the venue is
         asked whose it is.
         """
-        async for page in self._pages(instrument, since_ms):
+        of_account = self._codec.TRAITS.lists_account
+        async for page in self._pages(instrument, since_ms, of_account=of_account):
             if isinstance(page, Failure):
                 return page
             for execution in page:
-                failure = await self._book(execution, instrument)
+                owner = self._instruments.get(execution.symbol) or instrument
+                failure = await self._book(execution, owner)
                 if failure is not None:
                     return failure
         return None
@@ -147,13 +186,14 @@ class Lookups:
         return list({(e.venue_order_id, e.execution_id): e for e in listed}.values())
 
     async def _pages(
-        self, instrument: Instrument, since_ms: int
+        self, instrument: Instrument, since_ms: int, *, of_account: bool = False
     ) -> AsyncGenerator[Sequence[Execution] | Failure, None]:
         """The fills of one instrument, page by page; it ends with the first failure.
 
         Pages may overlap.
         """
-        page: WireRequest | None = self._codec.query_executions(instrument, since_ms=since_ms)
+        first = self._codec.query_executions(instrument, since_ms=since_ms)
+        page: WireRequest | None = replace(first, symbol=None) if of_account else first
         while page is not None:
             deadline = self._calls.now() + PAGE_WITHIN_S
             reply = await self._calls.call(page, deadline=deadline)

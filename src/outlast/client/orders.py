@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from outlast.client.amending import AmendDesk
 from outlast.client.bookkeeping import OrderBookkeeper
 from outlast.client.calls import CallDesk
 from outlast.client.gate import GateDesk
@@ -66,7 +67,10 @@ briefly" (Kraken SDK guide, placing orders); longer than that the polls are for.
 
 @dataclass(frozen=True, slots=True)
 class CancelReport:
-    """What `cancel_all` reached. Orders of other programs are never among them."""
+    """What `cancel_all` or `cancel_many` reached.
+
+    Orders of other programs are only among them where `cancel_many` was given their ids.
+    """
 
     canceled: tuple[Order, ...]
     ended_otherwise: tuple[Order, ...]
@@ -99,6 +103,7 @@ class OrderDesk:
         new_id: Callable[[], str],
         gate: GateDesk,
         recovery: RecoveryDesk,
+        amends: AmendDesk,
         on_disk: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`on_disk` returns when the intents written so far are safe from a loss of power; None
@@ -116,11 +121,14 @@ class OrderDesk:
         self._new_id = new_id
         self._gate = gate
         self._recovery = recovery
+        self._amends = amends
         self._newest: dict[str, str] = {}
         """By slot: the client order id of the quote that is on its way."""
         self._on_disk = on_disk
         self.stream_is_live: Callable[[], bool] = lambda: False
         """True while a stream tells what becomes of orders."""
+        self.on_nothing_to_cancel: Callable[[Order], None] = lambda _: None
+        """Hears of an order whose cancel the venue does not know, and what it then says of it."""
 
     async def submit(
         self, request: OrderRequest, *, deadline_s: float | None = None, slot: str | None = None
@@ -278,7 +286,8 @@ class OrderDesk:
         """See `Session.settle`."""
         self._require(client_order_id)
         until = float("inf") if timeout_s is None else self._clock.now() + timeout_s
-        if not await self._settled(client_order_id, until):
+        is_settled = await self._settled(client_order_id, until)
+        if not is_settled or not await self._amends.known(client_order_id, until):
             if self._orders.is_closed:
                 raise OutcomeUnknown(
                     f"order {client_order_id} may be live: the session was closed before it was "
@@ -319,7 +328,11 @@ class OrderDesk:
                 return self._known(client_order_id)
         if result.kind == "unknown_order" or result.outcome is Outcome.UNKNOWN:
             # Filled, cancelled before, never placed, or not visible yet: only the venue can tell.
-            found = await self._lookups.order(self._known(client_order_id), instrument)
+            # One that is being settled is asked for already: a bot that repeats its cancel every
+            # few seconds must not use up what the proof needs of the limits.
+            found: bool | Failure = False
+            if not self._settler.is_settling(client_order_id):
+                found = await self._lookups.order(self._known(client_order_id), instrument)
             if result.kind == "canceled_without_details":
                 until = self._clock.now() + LOOK_WITHIN_S
                 await self._look_until_final(client_order_id, instrument, until)
@@ -327,6 +340,8 @@ class OrderDesk:
                 return self._known(client_order_id)
             if found is True:
                 self._doubt(client_order_id)
+            elif found is False and result.kind == "unknown_order":
+                self.on_nothing_to_cancel(self._known(client_order_id))
         self._orders.ask_cancel(client_order_id, asked=False)
         raise order_error(
             result if result.kind != "unknown_order" else replace(result, outcome=Outcome.UNKNOWN),
@@ -348,30 +363,13 @@ class OrderDesk:
             self._doubt(order.client_order_id)
         return absent if isinstance(absent, Failure) else None
 
-    async def cancel_all(self, symbol: str | None = None) -> CancelReport:
-        """See `Session.cancel_all`."""
-        wanted = None if symbol is None else self._instruments[symbol].symbol
-        mine = [o for o in self._orders.ledger.open(wanted) if not o.is_external]
-        mine += [o for o in self._orders.ledger.unknown(wanted) if not o.is_external]
-        results = await asyncio.gather(
-            *(self.cancel(order.client_order_id) for order in mine), return_exceptions=True
-        )
-        canceled: list[Order] = []
-        otherwise: list[Order] = []
-        failed: list[tuple[str, OutlastError]] = []
-        for order, result in zip(mine, results, strict=True):
-            if isinstance(result, Order):
-                (canceled if result.status is OrderStatus.CANCELED else otherwise).append(result)
-            elif isinstance(result, OutlastError):
-                failed.append((order.client_order_id, result))
-            else:
-                raise result
-        return CancelReport(tuple(canceled), tuple(otherwise), tuple(failed))
-
     def answered_late(self, request: WireRequest, reply: WireReply) -> None:
         """An answer came by socket after its attempt had been given up: it tells all the same."""
         client_order_id = request.client_order_id
         if client_order_id is None or self._orders.ledger.get(client_order_id) is None:
+            return
+        if request.name == "order.amend":
+            self._amends.answered_late(request, reply)
             return
         instrument = self._instruments[self._known(client_order_id).symbol]
         report = self._codec.read_order(request, reply, instrument)
@@ -401,6 +399,7 @@ class OrderDesk:
         """After a restart: find out what became of an order that the journal leaves open."""
         if order.status in _UNSETTLED:
             self._unknown(order.client_order_id, "the journal ends before its answer")
+        self._amends.resume(order)
 
     # Inside.
 

@@ -12,6 +12,7 @@ from outlast.client.admission import Admission
 from outlast.client.bookkeeping import OrderBookkeeper
 from outlast.client.calls import CallDesk, Credentials
 from outlast.client.events import EventBus
+from outlast.client.flows import FlowDesk
 from outlast.client.guard import Guard
 from outlast.client.instruments import Instruments
 from outlast.client.journal import Journal
@@ -59,6 +60,7 @@ def open_private_sockets(
     desk: OrderDesk,
     lookups: Lookups,
     account: Account,
+    flows: FlowDesk,
     upkeep: Upkeep,
     instruments: Instruments,
     guard: Guard,
@@ -109,6 +111,7 @@ def open_private_sockets(
         def is_live() -> bool:
             return live.is_live
 
+        stream.on_moved = flows.hear
         account.vouched_at = stream.vouched_at
         upkeep.stream_is_live = desk.stream_is_live = is_live
     if settings.order_entry == "websocket-first":

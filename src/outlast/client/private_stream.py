@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from math import inf
 from typing import Final
 
-from outlast.client.account import Account
+from outlast.client.account import Account, Instant
 from outlast.client.account_listener import AccountListener
 from outlast.client.admission import Admission
 from outlast.client.bookkeeping import OrderBookkeeper
@@ -38,6 +39,7 @@ from outlast.errors import Failure, Remedy
 from outlast.model import Execution, Order, OrderReport, OrderStatus, Source
 from outlast.private_wire import (
     AccountMoved,
+    AmountsShown,
     BalanceTold,
     FillsTold,
     FillTold,
@@ -81,18 +83,26 @@ _VENUES_WORD: Final = (
 class _Era:
     """What one connection has said."""
 
-    def __init__(self, reader: PrivateReader) -> None:
+    def __init__(self, reader: PrivateReader, asked: Instant) -> None:
         self.reader = reader
+        self.asked = asked
+        """A moment before it was asked for anything."""
         self.answers: dict[int, SubscribeAnswered] = {}
         self.answered = asyncio.Event()
         self.shown: frozenset[str] | None = None
         """The open orders of its snapshot."""
+        self.has_amounts = False
+        """Its snapshot of balances has come."""
         self.fills_since_ms: int | None = None
         """From when on its snapshot of fills is complete; None: it sent none."""
         self.has_data = False
         """It has brought something else than answers."""
         self.ending: str = ""
         self.unread = 0
+
+    @property
+    def is_shown(self) -> bool:
+        return self.shown is not None and self.has_amounts
 
 
 class PrivateStream:
@@ -142,9 +152,9 @@ class PrivateStream:
         self._events = events
         self._spawn = spawn
         self._log = logger(venue=venue)
-        self._listener = AccountListener(
-            orders, lookups, account, instruments, venue=venue, journal=journal, events=events
-        )
+        self._listener = AccountListener(orders, lookups, account, instruments, venue=venue)
+        self.on_moved: Callable[[AccountMoved], object] = lambda _: None
+        """Hears what moved the account besides our orders."""
         self._expectations = Expectations()
         self._owed = AccountOwed()
         self._expecting = asyncio.Event()
@@ -273,7 +283,10 @@ class PrivateStream:
         era = self._eras.get(number)
         if era is None:
             reader = self._codec.reader(self._instruments.by_venue_symbol)
-            era = self._eras[number] = _Era(reader)
+            calls = self._calls
+            passed_ms = calls.server_earliest_ms()
+            asked = Instant(self._clock.wall(), calls.server_now_ms(), passed_ms)
+            era = self._eras[number] = _Era(reader, asked)
             for old in sorted(self._eras)[:-_ERAS_KEPT]:
                 del self._eras[old]
         return era
@@ -347,10 +360,14 @@ class PrivateStream:
         assert since_ms is not None
         held = self._open_and_unknown()
         symbols = self._touched | {order.symbol for order in held}
-        if self._codec.SNAPSHOT_TELLS_ORDERS and era.shown is None:
+        if self._codec.SNAPSHOT_TELLS_ORDERS and not era.is_shown:
             await self._snapshot_or_timeout(era)
             if not era.has_data:
                 self._doubt("it has confirmed its subscriptions and brings nothing")
+                return None
+            if not era.has_amounts:
+                # Nothing else shows that a balance has moved without an order.
+                self._doubt("it has confirmed its subscriptions and does not tell of balances")
                 return None
         if era.shown is None:
             for what in self._account.readable:
@@ -378,7 +395,7 @@ class PrivateStream:
     async def _snapshot_or_timeout(self, era: _Era) -> None:
         try:
             async with asyncio.timeout(SNAPSHOT_WITHIN_S):
-                while era.shown is None and not era.ending:
+                while not era.is_shown and not era.ending:
                     era.answered.clear()
                     await era.answered.wait()
         except TimeoutError:
@@ -456,9 +473,12 @@ class PrivateStream:
             case OrderTouched():
                 self._spawn(self._listener.look_into(news))
             case BalanceTold() | PositionTold():
-                self._hear_amount(news)
+                self._hear_amount(news, era)
+            case AmountsShown():
+                era.has_amounts = True
+                era.answered.set()
             case AccountMoved():
-                self._listener.hear_moved(news)
+                self.on_moved(news)
             case OpenOrdersTold(reports):
                 for report in reports:
                     self._hear_order(report)
@@ -488,10 +508,10 @@ class PrivateStream:
         if not self.is_live:
             self._touched.add(order.symbol)
 
-    def _hear_amount(self, told: BalanceTold | PositionTold) -> None:
+    def _hear_amount(self, told: BalanceTold | PositionTold, era: _Era) -> None:
         if told.at_ms is not None:
             self._owed.told(told.at_ms)
-        self._listener.hear_amount(told)
+        self._listener.hear_amount(told, asked=era.asked)
 
     def _end(self, ending: StreamEnding, era: _Era, number: int) -> None:
         if ending.ticket_is_dead:

@@ -85,7 +85,9 @@ class RecoveryDesk:
         guard.hold_risk = self._hold_attempt
         if journal.history.recovery not in ("", Stage.FREE.value):
             self._begin(
-                "the one that the session before was in", since=journal.history.recovery_since
+                "the one that the session before was in",
+                since=journal.history.recovery_since,
+                is_ours=journal.history.recovery_is_ours,
             )
 
     @property
@@ -227,5 +229,6 @@ class RecoveryDesk:
             reason=why,
             out_since=out_since,
             cool_down_s=self._recovery.cool_down_s,
+            is_ours=self._recovery.is_ours,
         )
         self._events.publish(RecoveryChanged(stage=stage.value, reason=why))

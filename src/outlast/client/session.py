@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Literal, Self
 
 from outlast.client.assembly import Rooms, Wiring, furnish
 from outlast.client.bookkeeping import OrderBookkeeper
 from outlast.client.breakers import Breakers
-from outlast.client.dead_mans_switch import DeadMansSwitch, check_timeout
-from outlast.client.events import Event, EventBus
+from outlast.client.dead_mans_switch import (
+    DeadMansSwitch,
+    check_during_maintenance,
+    check_timeout,
+)
+from outlast.client.events import AccountChanged, Event, EventBus
 from outlast.client.exits import CloseReport
 from outlast.client.holdings import Balances, Positions
 from outlast.client.logs import logger
 from outlast.client.market_data import MarketData
 from outlast.client.market_rooms import MarketRooms
+from outlast.client.opening import Opening
 from outlast.client.orders import CancelReport
+from outlast.client.pruning import prunable, prune_for_ever
 from outlast.client.raising import read_error
 from outlast.client.settings import Settings
 from outlast.client.venue_health import VenueHealth
 from outlast.core.gate import Shape
 from outlast.core.order_checks import quantize
-from outlast.errors import (
-    AuthenticationFailed,
-    ConfigurationError,
-    Failure,
-    OutlastError,
-    ReadFailed,
-)
+from outlast.errors import ConfigurationError, Failure, StaleData
 from outlast.model import (
     Instrument,
     Money,
@@ -44,11 +45,6 @@ from outlast.model import (
 )
 
 __all__ = ["Orders", "ReconcileReport", "Session"]
-
-OPEN_WITHIN_S: Final = 30.0
-"""How long a start goes on asking for the instruments: longer than the restart of a gateway, short
-enough that a bot that is started into an outage learns of it while somebody watches."""
-OPEN_EVERY_S: Final = 1.0
 
 
 class Orders:
@@ -83,11 +79,15 @@ class ReconcileReport:
     external: tuple[Order, ...]
     """Open orders that this journal did not send."""
     unknown: tuple[Order, ...]
+    """Orders that may be live, or by other terms, without our knowing."""
     failures: tuple[str, ...]
     """Questions that the venue did not answer: what they ask about is not reconciled."""
     doubted: Mapping[str, str] = field(default_factory=dict)
     """By currency or symbol, why the venue's answer about it is not believed. It is asked for
     again and again; `Session.accept_report` ends what can end no other way."""
+    moved: tuple[AccountChanged, ...] = ()
+    """Transfers, funding payments and liquidations that nobody had told of, where the venue has a
+    list of them (Binance USD-M); from the journal's beginning on."""
 
     @property
     def is_complete(self) -> bool:
@@ -114,6 +114,8 @@ class Session(MarketData):
         self._background: list[asyncio.Task[None]] = []
         self._rooms: Rooms | None = None
         self._is_closing = self._is_closed = False
+        self.around_exit: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
+        """Wraps each `close_position` (symbol): `connect_many` watches there for its hedge."""
         self._orders_read_at: dict[bool, float] = {}
         """When all open orders were asked for last, on the way back from an outage (monotonic);
         conditional ones apart, where the venue lists them apart."""
@@ -137,8 +139,15 @@ class Session(MarketData):
         await self._tasks.__aenter__()
         try:
             self._spawn(rooms.upkeep.probe_for_ever())
-            await self._load()
-            await self._begin(rooms)
+            opening = Opening(
+                rooms,
+                self._events,
+                clock=self._clock,
+                venue=self.venue,
+                has_keys=self._has_keys,
+            )
+            await opening.load()
+            await self._begin(rooms, opening)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -167,65 +176,38 @@ class Session(MarketData):
         finally:
             await self._release(self._open)
 
-    async def _load(self) -> None:
-        """Ask for what a session cannot begin without, and for what it would rather know."""
-        rooms = self._open
-        until = self._clock.now() + OPEN_WITHIN_S
-        while True:
-            try:
-                limits = await rooms.instruments.load()
-                break
-            except ReadFailed as error:
-                if error.failure is not None:
-                    rooms.recovery.opened_into(error.failure)
-                told_s = 0.0 if error.failure is None else error.failure.retry_after_s or 0.0
-                wait_s = max(OPEN_EVERY_S, told_s)
-                if self._clock.now() + wait_s >= until:
-                    if error.failure is not None and error.failure.kind == "banned":
-                        raise read_error(
-                            error.failure,
-                            venue=self.venue,
-                            clock=self._clock,
-                            what="the list of instruments",
-                        ) from error
-                    raise
-                await self._clock.sleep(wait_s)
-        rooms.admission.set_limits(limits)
-        unmeasured = await rooms.calls.sync_clock()
-        if unmeasured is not None:
-            self._log.error("outlast.clock_unread", reason=unmeasured.describe())
-        if not self._has_keys:
-            return
-        for what in rooms.account.readable:
-            failure = await rooms.account.refresh(what)
-            if failure is None:
-                continue
-            rooms.recovery.opened_into(failure)
-            unread = read_error(failure, venue=self.venue, clock=self._clock, what=what)
-            if isinstance(unread, AuthenticationFailed):
-                raise unread
-            # The venue may be down just now: the session opens, and says that it does not know.
-            self._log.error("outlast.account_unread", what=what, reason=failure.describe())
-
-    async def _begin(self, rooms: Rooms) -> None:
+    async def _begin(self, rooms: Rooms, opening: Opening) -> None:
         """Take up what the journal left open, learn what else rests, and start the chores."""
         for order in rooms.book.restore(rooms.journal.history):
             rooms.desk.resume(order)
-        if self._has_keys:
-            shown = await rooms.lookups.all_open_orders()
-            if isinstance(shown, Failure):
-                rooms.recovery.opened_into(shown)
-                self._log.error("outlast.orders_unread", reason=shown.describe())
+        if not rooms.instruments.is_current:
+            rng = random.Random(self._settings.seed)  # noqa: S311 - jitter
+            self._spawn(opening.catch_up(rng))
+        elif self._has_keys:
+            await opening.learn_orders()
         self._spawn(rooms.upkeep.keep_time_for_ever())
-        self._spawn(rooms.health.watch_for_ever())
-        self._spawn(rooms.gate.watch_prices_for_ever(self._read_price))
+        self._spawn(rooms.health.modes.watch_for_ever())
+        self._spawn(rooms.prices.watch_for_ever())
         if rooms.health.page is not None:
             self._spawn(rooms.health.page.poll_for_ever())
         self._spawn(rooms.upkeep.checkpoint_for_ever())
+        if self._settings.journal_kept_days is not None:
+            self._spawn(
+                prune_for_ever(
+                    rooms.journal,
+                    prunable(rooms.store),
+                    clock=self._clock,
+                    kept_s=self._settings.journal_kept_days * 86_400,
+                    venue=self.venue,
+                )
+            )
         if self._has_keys:
             self._spawn(rooms.upkeep.poll_for_ever())
             self._spawn(rooms.recovery.return_for_ever(self._reconcile_since, self._probe))
             self._spawn(rooms.upkeep.look_again_for_ever())
+            if self._settings.gate.withdraw_quotes:
+                self._spawn(rooms.withdrawal.watch_for_ever())
+            self._spawn(rooms.flows.read_for_ever())
             if rooms.private.stream is not None or rooms.private.trade is not None:
                 self._spawn(rooms.private.run_for_ever())
 
@@ -296,7 +278,7 @@ class Session(MarketData):
         return await self._open.desk.submit(order, deadline_s=deadline_s, slot=slot)
 
     async def settle(self, client_order_id: str, *, timeout_s: float | None = None) -> Order:
-        """Wait until an unknown order is known, and return it.
+        """Wait until an unknown order is known, its terms included, and return it.
 
         Raises:
             UnknownOrder: this session has no order of that id.
@@ -323,7 +305,57 @@ class Session(MarketData):
         the report names it.
         """
         self._need_keys("cancel_all")
-        return await self._open.desk.cancel_all(symbol)
+        return await self._open.cancels.cancel_all(symbol)
+
+    async def cancel_many(self, client_order_ids: Iterable[str]) -> CancelReport:
+        """Cancel these orders, in as few requests as the venue takes.
+
+        Nothing is raised for a cancel that failed: the report names it. Orders that have ended
+        before are in it as they ended.
+
+        Raises:
+            UnknownOrder: this session has no order of one of the ids; none was cancelled.
+        """
+        self._need_keys("cancel_many")
+        return await self._open.cancels.cancel_many(client_order_ids)
+
+    async def amend(
+        self,
+        client_order_id: str,
+        *,
+        price: Money | None = None,
+        qty: Money | None = None,
+        deadline_s: float | None = None,
+    ) -> Order:
+        """Give a live order another price, another quantity, or both; it keeps its ids.
+
+        An amendment is written down before it is sent, and a lost answer is settled with the order
+        itself: until then the order counts by the larger quantity, and can only be cancelled. More
+        quantity, or a price nearer to the market, is new risk, and is held where that is held. What
+        asks for less, and anything about a reduce-only order, passes like a cancel.
+
+        What is amended where: at Kraken price and quantity; at Binance USD-M the same, of limit
+        orders; at Binance spot the quantity of limit orders, and that only down.
+
+        Args:
+            price: the new limit price; None leaves it.
+            qty: the new quantity of the whole order, what is filled included; None leaves it.
+            deadline_s: as in `submit`.
+
+        Returns the order with its new terms. A reduce-only order may have been cut to less.
+
+        Raises:
+            NotSent: nothing left this process, and the old terms stand. `InvalidOrder` names what
+                the venue, the instrument or the order's state does not allow, and what to do.
+            Refused: the venue said no, and the old terms stand; or the order has ended, which at
+                Binance USD-M an amendment that would make a post-only order take does as well.
+            OutcomeUnknown: either terms may be in force. `settle` waits for the truth; meanwhile
+                do not ask for it again.
+        """
+        self._need_keys("amend")
+        return await self._open.amends.amend(
+            client_order_id, price=price, qty=qty, deadline_s=deadline_s
+        )
 
     async def close_position(
         self,
@@ -354,27 +386,37 @@ class Session(MarketData):
         slippage = None if max_slippage is None else money(max_slippage, field="max_slippage")
         if slippage is not None and not 0 < slippage < 1:
             raise ValueError(f"max_slippage is {slippage}; it is a share, above 0 and below 1")
-        return await self._open.exits.close(symbol, max_slippage=slippage, deadline_s=deadline_s)
+        with self.around_exit(self.instrument(symbol).symbol):
+            return await self._open.exits.close(
+                symbol, max_slippage=slippage, deadline_s=deadline_s
+            )
 
     async def reconcile(self) -> ReconcileReport:
-        """Compare everything with the venue now: positions, balances, orders, fills."""
+        """Compare everything with the venue now: positions, balances, orders, fills, transfers."""
         self._need_keys("reconcile")
         rooms = self._open
         before = {order.client_order_id: order for order in rooms.book.ledger}
-        failures = [await rooms.account.refresh(what) for what in rooms.account.readable]
+        failures: list[Failure | None] = []
+        for order in self.orders.unknown():  # what they have filled is listed with the rest then
+            absent = await rooms.lookups.order(order, self.instrument(order.symbol))
+            failures.append(absent if isinstance(absent, Failure) else None)
+        failures += [await rooms.account.refresh(what) for what in rooms.account.readable]
         failures.append(await rooms.upkeep.poll_account())
         if rooms.account.troubled.is_set():
             failures.append(await rooms.upkeep.look_again())
         shown = await rooms.lookups.all_open_orders()
         if isinstance(shown, Failure):
             failures.append(shown)
+        moved, failure = await rooms.flows.read()
+        failures.append(failure)
         now = list(rooms.book.ledger)
         return ReconcileReport(
             changed=tuple(o for o in now if before.get(o.client_order_id) != o),
             external=tuple(o for o in rooms.book.ledger.open() if o.is_external),
-            unknown=tuple(self.orders.unknown()),
+            unknown=(*self.orders.unknown(), *rooms.book.ledger.unsure()),
             failures=tuple(f.describe() for f in failures if f is not None),
             doubted=rooms.account.doubts(),
+            moved=tuple(moved),
         )
 
     async def accept_report(self, name: str) -> None:
@@ -395,7 +437,12 @@ class Session(MarketData):
             doubted = ", ".join(self._open.account.doubts()) or "nothing"
             raise ValueError(f"{name!r} is not doubted at {self.venue}; doubted is: {doubted}")
 
-    def dead_mans_switch(self, timeout_s: float = 60) -> DeadMansSwitch:
+    def dead_mans_switch(
+        self,
+        timeout_s: float = 60,
+        *,
+        during_maintenance: Literal["disarm", "keep"] = "disarm",
+    ) -> DeadMansSwitch:
         """Have the venue cancel open orders by itself when it has not heard of us for `timeout_s`.
 
         ```
@@ -406,9 +453,15 @@ class Session(MarketData):
         through a maintenance; at Binance USD-M it cancels the plain orders of each symbol that has
         orders of ours. It leaves positions alone.
 
+        Args:
+            during_maintenance: `disarm` switches it off shortly before an announced maintenance of
+                trading begins, in which it could not be started anew and would cancel everything,
+                and arms it again once that is over. `keep` lets it fire then.
+
         Raises:
             ConfigurationError: the venue has none (Binance spot).
-            ValueError: the timeout is not whole seconds from 10 to 3,600.
+            ValueError: the timeout is not whole seconds from 10 to 3,600, or `during_maintenance`
+                is another word.
         """
         self._need_keys("dead_mans_switch")
         rooms = self._open
@@ -422,6 +475,8 @@ class Session(MarketData):
             events=self._events,
             rng=random.Random(self._settings.seed),  # noqa: S311 - jitter
             timeout_s=check_timeout(self._codec, timeout_s),
+            during_maintenance=check_during_maintenance(during_maintenance),
+            health=rooms.health,
             valid_for_s=self._settings.valid_for_s,
             after_gap=self.reconcile,
         )
@@ -439,17 +494,27 @@ class Session(MarketData):
             NotSent, Refused: it could not be had; the message says why.
         """
         rooms, instrument = self._open, self.instrument(symbol)
-        request = self._codec.query_mark_price(instrument)
-        reply = await rooms.calls.call(request)
-        price = reply if isinstance(reply, Failure) else self._codec.read_mark_price(request, reply)
+        price = await rooms.prices.read(instrument)
         if isinstance(price, Failure):
             what = f"the mark price of {instrument.symbol}"
             raise read_error(price, venue=self.venue, clock=self._clock, what=what)
-        rooms.gate.note_price(instrument.symbol, price)
         return price
 
     async def quantize(self, order: OrderRequest) -> OrderRequest:
-        """`order` on its instrument's grid: quantity down, prices to the passive side."""
+        """`order` on its instrument's grid: quantity down, prices to the passive side.
+
+        Raises:
+            StaleData: the session has begun in an outage, and the grid is the journal's still. What
+                only reduces may go by it.
+        """
+        instruments = self._open.instruments
+        if not (instruments.is_current or order.reduce_only):
+            raise StaleData(
+                f"{instruments.why_kept()}, so the grid of {order.symbol} at {self.venue} may have "
+                "changed; wait_until(ACTIVE, symbol) returns when it is known",
+                age_s=instruments.age_s,
+                venue=self.venue,
+            )
         return quantize(order, self.instrument(order.symbol))
 
     def trading_state(self, symbol: str) -> TradingState:
@@ -471,8 +536,9 @@ class Session(MarketData):
 
     @property
     def is_trusted(self) -> bool:
-        """True while nothing speaks against the venue: its prices may serve as a reference."""
-        return self._open.health.is_well
+        """True while its prices may serve as a reference: nothing is against the venue, but perhaps
+        that its price differs from others."""
+        return self._open.health.is_reference
 
     def note_reference(self, symbol: str, source: str, price: Decimal) -> None:
         """Tell what `symbol` costs elsewhere now: an index, another venue.
@@ -480,7 +546,7 @@ class Session(MarketData):
         For 30 s the venue's own price is held against it (`Settings.gate.prices`); while they
         differ too much, new risk on the symbol is held.
         """
-        self._open.gate.note_reference(self.instrument(symbol).symbol, source, price)
+        self._open.prices.note_reference(self.instrument(symbol).symbol, source, price)
 
     def halt(self, reason: str) -> None:
         """Hold all new risk from now on, until `resume`: the kill switch.
@@ -544,16 +610,11 @@ class Session(MarketData):
                 self._orders_read_at[conditional] = asked_at
         if rooms.account.troubled.is_set():
             await rooms.upkeep.look_again()
-        return not (self.orders.unknown() or rooms.account.doubts())
-
-    async def _read_price(self, symbol: str) -> None:
-        try:
-            await self.mark_price(symbol)
-        except OutlastError:
-            return  # the doubt stands, and is looked into again
+        unsettled = self.orders.unknown() or rooms.book.ledger.unsure()
+        return not (unsettled or rooms.account.doubts())
 
     async def _probe(self) -> None:
-        await self._open.health.probe()
+        await self._open.health.modes.probe()
 
     async def _open_orders_are_known(self, *, conditional: bool) -> bool:
         """Ask for all open orders of one kind, and after those that are held for open and gone."""

@@ -72,9 +72,9 @@ class Settings:
     books: BookSettings = field(default_factory=BookSettings)
     """When a quiet, late or unconfirmed book stops being believed."""
 
-    resync: ResyncSettings = field(default_factory=lambda: ResyncSettings(retry_s_max=8.0))
+    resync: ResyncSettings = field(default_factory=ResyncSettings)
     """How books are put right again: one at a time, paced. A book that could not be mended is tried
-    again after 8 s at the latest: one snapshot costs 20 of USD-M's 2,400 weight a minute."""
+    again within a second, with a small snapshot, which costs 5 of USD-M's 2,400 weight a minute."""
 
     fast_sockets: bool = False
     """Use picows for WebSockets (extra `[fast]`), whose parser is in C. It uses no proxies and does
@@ -118,6 +118,11 @@ class Settings:
     checkpoint_s: float = 60.0
     """How often the journal's write-ahead log is moved into its file, off the event loop."""
 
+    journal_kept_days: float | None = None
+    """Once a day, what is older than this and not needed is dropped from the journal, off the event
+    loop: evidence, and orders that are final. What is left can still be verified. None: nothing is
+    ever dropped; `outlast journal prune` does it by hand, and keeps a copy where asked to."""
+
     events_max: int = 10_000
     """How many events a reader of `events()` may be behind before the oldest are dropped."""
 
@@ -132,6 +137,10 @@ class Settings:
         if self.order_entry not in ("rest", "websocket-first"):
             raise ValueError(
                 f"order_entry is {self.order_entry!r}; choose 'rest' or 'websocket-first'"
+            )
+        if self.journal_kept_days is not None and not self.journal_kept_days >= 1:
+            raise ValueError(
+                f"journal_kept_days is {self.journal_kept_days}; it must be 1 or more, or None"
             )
         if self.durability not in ("process", "power"):
             raise ValueError(f"durability is {self.durability!r}; choose 'process' or 'power'")

@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from outlast.client.connect import connect
+from outlast.client.exit_hedge import ExitHedger, tell_of_hedges_left
+from outlast.client.hedges import Hedge, HedgeReport
 from outlast.client.session import Session
 from outlast.client.venue_health import VenueHealth
 from outlast.errors import ConfigurationError, OutlastError
@@ -30,18 +32,26 @@ class Venues(Mapping[str, Session]):
         *,
         compare: Sequence[str],
         alike: Sequence[Sequence[str]],
+        hedge: Hedge | None,
     ) -> None:
         self._sessions = dict(sessions)
         self._compare = tuple(compare)
         self._alike = {name: min(group) for group in alike for name in group}
         self._stack = AsyncExitStack()
         self._comparing: asyncio.Task[None] | None = None
+        self._hedger: ExitHedger | None = None
+        if hedge is not None:
+            self._hedger = ExitHedger(self._sessions, hedge, self._name_at)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             for session in self._sessions.values():
                 await stack.enter_async_context(session)
             self._stack = stack.pop_all()
+        if self._hedger is not None:
+            self._hedger.resume()
+        else:
+            tell_of_hedges_left(self._sessions.values())
         if self._compare and len(self._sessions) > 1:
             self._comparing = asyncio.create_task(self._compare_for_ever())
         return self
@@ -55,6 +65,8 @@ class Venues(Mapping[str, Session]):
         if self._comparing is not None:
             self._comparing.cancel()
             await asyncio.gather(self._comparing, return_exceptions=True)
+        if self._hedger is not None:
+            await self._hedger.aclose()
         await self._stack.__aexit__(error_type, error, traceback)
 
     def __getitem__(self, venue: str) -> Session:
@@ -73,6 +85,11 @@ class Venues(Mapping[str, Session]):
     def health(self) -> Mapping[str, VenueHealth]:
         """How each venue fares, by its id."""
         return {name: session.health for name, session in self._sessions.items()}
+
+    @property
+    def hedges(self) -> tuple[HedgeReport, ...]:
+        """What was held at one venue for exits that were shut at another, the oldest first."""
+        return () if self._hedger is None else tuple(self._hedger.reports)
 
     def halt(self, reason: str) -> None:
         """`Session.halt`, everywhere."""
@@ -113,6 +130,9 @@ class Venues(Mapping[str, Session]):
         except OutlastError:
             return None  # its own session knows, and has said so
 
+    def _name_at(self, symbol: str, venue: str) -> str | None:
+        return self._named(symbol).get(venue)
+
     def _named(self, symbol: str) -> dict[str, str]:
         """By venue: what it calls the same thing; venues that do not list it are left out."""
         wanted = self._thing(symbol)
@@ -135,6 +155,7 @@ def connect_many(
     *,
     compare: Sequence[str] = (),
     alike: Sequence[Sequence[str]] = (_DOLLARS,),
+    hedge: Hedge | None = None,
 ) -> Venues:
     """Prepare sessions at several venues; `async with` opens them one after the other.
 
@@ -145,10 +166,12 @@ def connect_many(
             against each other: a venue whose price is more than `Settings.gate.prices` allows off
             another's takes no new risk until it is back.
         alike: currencies that count as one when prices are compared.
+        hedge: where a `close_position` that can close nothing is hedged, and from when on. None,
+            unless asked for: no session ever trades at another venue by itself.
 
     Raises:
-        ConfigurationError: nothing to connect to, two venues on one journal, or what `connect`
-            finds wrong.
+        ConfigurationError: nothing to connect to, two venues on one journal, nothing that could be
+            hedged or nowhere to hedge it, or what `connect` finds wrong.
     """
     terms = venues if isinstance(venues, Mapping) else {venue: {} for venue in venues}
     if not terms:
@@ -168,4 +191,4 @@ def connect_many(
             )
         journals[str(journal)] = venue
         sessions[venue] = connect(venue, **arguments)
-    return Venues(sessions, compare=compare, alike=alike)
+    return Venues(sessions, compare=compare, alike=alike, hedge=hedge)

@@ -182,6 +182,14 @@ class TradeSocket:
     def _answered(self, carried: _Carried, answer: SocketAnswer) -> None:
         if self._codec.refuses_ticket(answer):
             # Nothing was done: the same attempt may go on by the other door.
+            self._journal.note(
+                "socket.turned_away",
+                request=carried.request.name,
+                params=dict(carried.request.params),
+                client_order_id=carried.request.client_order_id,
+                sent_at=carried.sent_at,
+                reason="the venue does not take the token of this connection any more",
+            )
             self._tickets.refused(carried.ticket)
             self.line.drop("the token is no good any more")
             carried.heard(None)

@@ -110,7 +110,7 @@ class Upkeep:
         lists: dict[str, list[Execution]] = {}
         failure = await self._list_fills(lists) if account.doubts() else None
         for what in account.readable:
-            if failure is None and account.troubles(what):
+            if failure is None and (account.troubles(what) or account.late.is_behind):
                 failure = await account.refresh(what)
         if failure is None and account.troubled.is_set():
             failure = await self._list_fills(lists)

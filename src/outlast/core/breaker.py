@@ -12,6 +12,9 @@ five in a row come every few seconds. This one asks which of two worlds explains
 "down" (99.5 % of calls fail) or "partial" (half do), and opens only when "down" is over a hundred
 thousand times likelier (a CUSUM test: Page, "Continuous Inspection Schemes", Biometrika 1954). In a
 partial failure retries help, so the calls go on.
+
+Where nothing at all answers at the host, on any plane, that is as good a case, and it is complete
+much sooner: behind such a `Door` three failures of its own open a breaker.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from enum import Enum
 from math import inf
 from typing import Final
 
+from outlast.core.breaker_door import Door
 from outlast.errors import ConfigurationError
 
 __all__ = [
@@ -137,7 +141,8 @@ class BreakerSettings:
     """With so much evidence, 9 failures in a row, it asks at once and twice as often: to be sure
     either way."""
     suspicious_after: int = 3
-    """So many failures in a row make a closed breaker ask for probes."""
+    """So many failures in a row make a closed breaker ask for probes; behind a door that is shut
+    they open it."""
 
     ramp_in_flight: tuple[int, ...] = (2, 4, 8)
     """The steps of RAMP, in calls at a time."""
@@ -217,6 +222,7 @@ class Breaker:
     __slots__ = (
         "_cap",
         "_dead_since",
+        "_door",
         "_doublings",
         "_era",
         "_evidence",
@@ -240,9 +246,13 @@ class Breaker:
         "standing",
     )
 
-    def __init__(self, settings: BreakerSettings, rng: random.Random) -> None:
+    def __init__(
+        self, settings: BreakerSettings, rng: random.Random, door: Door | None = None
+    ) -> None:
+        """`door`: that of the host which this plane shares with others; told by the owner."""
         self._settings = settings
         self._rng = rng
+        self._door = door
         self._state = BreakerState.CLOSED
         self._force: BreakerState | None = None  # None: the evidence decides
         self._since: float | None = None
@@ -476,8 +486,17 @@ class Breaker:
             return
         self._failures += 1
         self._evidence += self._settings.failure_weight
-        if self._evidence >= self._limit():
+        if self._evidence >= self._limit() or self._fails_behind_shut_door:
             self._open(now)
+
+    @property
+    def _fails_behind_shut_door(self) -> bool:
+        return (
+            self._door is not None
+            and self._door.is_shut
+            and self._state is BreakerState.CLOSED
+            and self._failures >= self._settings.suspicious_after
+        )
 
     @property
     def _is_nearly_sure(self) -> bool:

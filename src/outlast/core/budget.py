@@ -42,8 +42,8 @@ LATE_AFTER: Final = 3
 has failed three times is worth less than what others ask for the first or second time."""
 LATE_TOKENS: Final = 2.2
 """What a late retry costs. It is never paid by limits left unused. Measured where 60 % of all
-requests fail (docs/resilience.md): more, and fewer than 85 % of the calls succeed; less, and they
-take more than 2.2 requests each."""
+requests fail and no two calls ask the same (docs/resilience.md, `outlast without shared answers`):
+more, and fewer than 85 % of the calls succeed; less, and they take more than 2.2 requests each."""
 
 
 class RetryBudget:

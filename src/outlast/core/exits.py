@@ -6,6 +6,8 @@ last order, and says what to do next. Its rules:
 - Never two live exits that sum to more than the position: what is or may be live counts as filled.
 - A refusal by the venue's rules (-2022, -4118 …) is never answered with the same order: position
   and open orders are read again, our own conflicting orders are cancelled, the shape changes.
+- What other programs' resting orders may take of the position, the venue refuses to us (-2022). It
+  is not asked for again and again: their orders are looked at, and a try is made now and then.
 - A refusal by overload keeps the shape and waits: full jitter, at a rate that the reserved share of
   the venue's limits sustains for hours. A sign that the door is open (any order accepted on the
   product) brings the next try forward.
@@ -112,6 +114,9 @@ class ExitSettings:
     """... then after half a minute, and ever more rarely: 23 times in the 106 minutes of 11 October
     2025, in which a bot that repeated one order tried more than 200 times. Most of them come in the
     first quarter of an hour: of two tries the earlier saves more."""
+    in_the_way_s: float = 600.0
+    """Between two tries while orders of other programs may take all that is left. Whether they are
+    still there is read every `state_age_max_s`; the try is for a venue that counts otherwise."""
     split_lots_min: int = 20
     """A rest of fewer minimum orders than this is not split any further."""
 
@@ -179,6 +184,8 @@ class ExitPlan:
         self._side: Side | None = None
         self._blockers: tuple[str, ...] = ()
         self._committed = Decimal(0)
+        self._spoken_for = Decimal(0)
+        self._probe_at = began_at
         self._read_at: float | None = None
         self._stale_after: float = began_at
         self._next_at = began_at
@@ -191,10 +198,12 @@ class ExitPlan:
 
     # What is known.
 
-    def update(self, qty: Decimal, live: Sequence[Order]) -> None:
+    def update(self, qty: Decimal, live: Sequence[Order], others: Sequence[Order] = ()) -> None:
         """The believed position (signed) and our orders of the symbol that are or may be live.
 
-        Both at once and of one instant: a fill moves from the one into the other.
+        Both at once and of one instant: a fill moves from the one into the other. `others`: open
+        orders of other programs that can only reduce the position, those that wait for a trigger
+        not among them: the venue counts them first.
         """
         self._qty = qty
         if qty != 0:  # when it has become flat, orders on the exit's side still count
@@ -202,6 +211,8 @@ class ExitPlan:
         # What our live orders may still take of the position counts as taken.
         mine = [order for order in live if order.side is self._side]
         self._committed = sum((order.leaves_qty for order in mine), Decimal(0))
+        theirs = [order for order in others if order.side is self._side]
+        self._spoken_for = sum((order.leaves_qty for order in theirs), Decimal(0))
         # What can rest is cancelled first; what cannot is on its way to an end by itself.
         self._blockers = tuple(
             order.client_order_id
@@ -279,6 +290,8 @@ class ExitPlan:
         # Room for less than the smallest order is none, while another may take the rest.
         if self.room <= 0 or (self._committed > 0 and self.room < self._smallest):
             return self._wait_for_live(now)
+        if self._spoken_for > 0 and self.room - self._spoken_for < self._smallest:
+            return self._wait_for_others(now)
         return self._next_send(now)
 
     @property
@@ -298,6 +311,17 @@ class ExitPlan:
             self._holds += 1
         self._stale_after = self._next_at
         return Wait(self._next_at, "what is left is in orders whose end is not known yet")
+
+    def _wait_for_others(self, now: float) -> SendExit | Wait:
+        """Orders of other programs may take all that is left: ours would be refused."""
+        if now >= self._probe_at:
+            action = self._next_send(now)
+            if isinstance(action, SendExit):
+                self._probe_at = now + self._settings.in_the_way_s
+            return action
+        assert self._read_at is not None
+        self._stale_after = self._read_at + self._settings.state_age_max_s
+        return Wait(min(self._stale_after, self._probe_at), "other programs' orders come first")
 
     def _next_send(self, now: float) -> SendExit | Wait:
         """The next shape whose size may be tried now."""

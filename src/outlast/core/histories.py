@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
-from outlast.core.journal import ChainFault, decode_fields, verify
+from outlast.core.journal import GAP, ChainFault, decode_fields, verify
 from outlast.core.orders import TRANSITIONS
 from outlast.errors import Outcome
-from outlast.model import Execution, Order, OrderStatus
+from outlast.model import Amendment, Execution, Order, OrderStatus
 from outlast.wire import Record
 
 __all__ = ["Checked", "Histories", "HistoryFault", "check"]
@@ -79,6 +79,14 @@ class _Life:
     """Quantity by the venue's id of the execution."""
     may_live: bool = False
     """Sent, and not known to have failed to arrive."""
+    asked: Amendment | None = None
+    """New terms that were written down and not told of since."""
+    amend_sent: dict[str, Any] | None = None
+    """How these were sent, where they are not known to have failed to arrive."""
+    was_amended: bool = False
+    """An amendment was written down at some time."""
+    refuted: list[Amendment] = field(default_factory=list)
+    """Terms that were asked for and held for not in force."""
 
 
 class Histories:
@@ -87,6 +95,8 @@ class Histories:
     def __init__(self) -> None:
         self._lives: dict[str, _Life] = {}
         self._by_venue_id: dict[str, str] = {}
+        self._has_gaps = False
+        """Records are missing, and the chain says so: orders may have begun in them."""
 
     def __len__(self) -> int:
         """How many orders there are, other programs' included."""
@@ -94,11 +104,17 @@ class Histories:
 
     def fold(self, record: Record) -> Iterator[HistoryFault]:
         """What `record` contradicts. A record that cannot be read is a fault of its own."""
+        if record.kind == GAP:
+            self._has_gaps = True
+            return
         try:
             fields = decode_fields(record.data)
             if record.kind in ("order.intent", "order.changed"):
                 order = msgspec.convert(fields["order"], Order)
                 name, problems = order.client_order_id, self._told(record.kind, order)
+            elif record.kind == "order.amend":
+                order = msgspec.convert(fields["order"], Order)
+                name, problems = order.client_order_id, self._asked(order)
             elif record.kind == "execution":
                 execution = msgspec.convert(fields["execution"], Execution)
                 name = self._owner(execution)
@@ -106,6 +122,9 @@ class Histories:
             elif record.kind == "attempt" and fields["request"] == "order.place":
                 name = fields["client_order_id"]
                 problems = self._sent(name, fields["failure"])
+            elif record.kind == "attempt" and fields["request"] == "order.amend":
+                name = fields["client_order_id"]
+                problems = self._amend_sent(name, fields)
             else:
                 return
             for problem in problems:
@@ -119,19 +138,49 @@ class Histories:
             yield "it was written down as a new intent, but the id had been used"
         if life is None:
             # With a full disk an order that only reduces goes out all the same (and says so).
-            if kind != "order.intent" and not order.is_external and not order.reduce_only:
+            may_begin = order.is_external or order.reduce_only or self._has_gaps
+            if kind != "order.intent" and not may_begin:
                 yield f"it is {order.status.value}, but was never written down as an intent"
             self._lives[order.client_order_id] = _Life(order)
         else:
             before, life.order = life.order, order
             if kind != "order.intent":
                 yield from _differences(before, order)
-        if order.filled_qty > order.qty:
+                yield from _amended(life, before, order)
+        if order.filled_qty > order.qty_at_most:
             yield f"{order.filled_qty:f} of {order.qty:f} are filled"
         if order.venue_order_id is not None:
             owner = self._by_venue_id.setdefault(order.venue_order_id, order.client_order_id)
             if owner != order.client_order_id:
                 yield f"the venue's order {order.venue_order_id} is said to be {owner}'s too"
+
+    def _asked(self, order: Order) -> Iterator[str]:
+        """An amendment was written down; nothing but what is asked is new about the order."""
+        life = self._lives.get(order.client_order_id)
+        if life is None:
+            if not self._has_gaps:
+                yield "it was to be amended, but was never written down as an intent"
+            return
+        if life.asked is not None:
+            yield "it was to be amended again while the first amendment was not known"
+        life.order, life.asked, life.amend_sent = order, order.amendment, None
+        life.was_amended = True
+
+    def _amend_sent(self, name: str, attempt: dict[str, Any]) -> Iterator[str]:
+        failure = attempt["failure"]
+        outcome = None if failure is None else failure["outcome"]
+        if outcome == Outcome.NOT_SENT.value:
+            return
+        life = self._lives.get(name)
+        if life is None or not life.was_amended:
+            # With a full disk what takes risk away goes out all the same (and says so).
+            if attempt["lane"] != "safety":
+                yield "an amendment was sent, but never written down"
+            return
+        if life.amend_sent == attempt["params"]:
+            yield "an amendment was sent again while the first may be in force"
+        if outcome != Outcome.REFUSED.value:
+            life.amend_sent = attempt["params"]
 
     def _owner(self, execution: Execution) -> str:
         by_venue_id = self._by_venue_id.get(execution.venue_order_id)
@@ -140,14 +189,16 @@ class Histories:
     def _filled(self, name: str, execution: Execution) -> Iterator[str]:
         life = self._lives.get(name)
         if life is None:
-            yield f"execution {execution.execution_id} is of no order that was written down"
+            if not self._has_gaps:
+                yield f"execution {execution.execution_id} is of no order that was written down"
             return
         if execution.execution_id in life.fills:
             yield f"execution {execution.execution_id} is booked twice"
         life.fills[execution.execution_id] = execution.qty
         booked = sum(life.fills.values(), Decimal(0))
-        if booked > life.order.qty:
-            yield f"its executions add up to {booked:f} of {life.order.qty:f}"
+        most = life.order.qty_at_most
+        if booked > most:
+            yield f"its executions add up to {booked:f} of {most:f}"
 
     def _sent(self, name: str, failure: dict[str, Any] | None) -> Iterator[str]:
         outcome = None if failure is None else failure["outcome"]
@@ -155,7 +206,8 @@ class Histories:
             return
         life = self._lives.get(name)
         if life is None:
-            yield "it was sent, but never written down as an intent"
+            if not self._has_gaps:
+                yield "it was sent, but never written down as an intent"
             return
         if life.may_live:
             yield "it was sent again while the first may live"
@@ -173,6 +225,29 @@ def _differences(before: Order, after: Order) -> Iterator[str]:
     for name in ("symbol", "side", "order_type", "reduce_only"):
         if getattr(before, name) != getattr(after, name):
             yield f"its {name} changed"
+
+
+def _amended(life: _Life, before: Order, after: Order) -> Iterator[str]:
+    """Whether what changed of the terms was asked for; the venue may cut what only reduces."""
+    asked, life.asked = life.asked, after.amendment
+    if (after.price, after.qty) == (before.price, before.qty):
+        if asked is not None and life.asked is None:
+            life.refuted.append(asked)
+        return
+    is_cut = after.reduce_only and after.price == before.price and after.qty < before.qty
+    meant = [*life.refuted, *([asked] if asked is not None else [])]
+    was_asked_for = any(
+        after.price == terms.price
+        and (after.qty == terms.qty or (after.reduce_only and after.qty < terms.qty))
+        for terms in meant
+    )
+    # More may have been filled by then than was left to it: then that is all of it.
+    is_full = asked is not None and after.qty == after.filled_qty
+    if not (is_cut or was_asked_for or is_full or after.is_external):
+        yield (
+            f"its terms changed from {before.qty:f} at {before.price} to {after.qty:f} at "
+            f"{after.price}, which nobody asked for"
+        )
 
 
 def check(records: Iterable[Record]) -> Checked:

@@ -19,7 +19,7 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ClientOrderIds", "new_prefix", "new_uuid_prefix"]
+__all__ = ["ClientOrderIds", "new_prefix", "new_uuid_prefix", "run_of"]
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _HEX_DIGITS: Final = "0123456789abcdef"
@@ -64,6 +64,14 @@ def new_uuid_prefix(rng: random.Random) -> str:
     return f"{digits[:8]}-{digits[8:]}-4{version:03x}-{0x8000 | variant:04x}"
 
 
+def run_of(client_order_id: str, prefix: str) -> str | None:
+    """The run that an id belongs to; None for one that is not of the journal of `prefix`."""
+    if not client_order_id.startswith(f"{prefix}-"):
+        return None
+    form = _UUID if "-" in prefix else _TEXT
+    return client_order_id[len(prefix) + 1 :][: form.run_digits]
+
+
 class ClientOrderIds:
     """Hands out the ids of one opening of a journal. A prefix with dashes makes UUIDs."""
 
@@ -96,8 +104,9 @@ class ClientOrderIds:
 
     def note_used(self, client_order_id: str) -> None:
         """Never hand out this id, nor any of its run: the journal shows that it was used."""
-        if self.is_ours(client_order_id):
-            self.note_run(client_order_id[len(self.prefix) + 1 :][: self._form.run_digits])
+        run = run_of(client_order_id, self.prefix)
+        if run is not None:
+            self.note_run(run)
 
     def note_run(self, run: str) -> None:
         """Never hand out an id of this run: the journal shows that another opening had it."""

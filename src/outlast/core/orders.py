@@ -8,6 +8,7 @@ change is marked as a contradiction so that it is never silent.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
@@ -16,7 +17,9 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from outlast.core.amendments import confirms, has_terms, in_force
 from outlast.model import (
+    Amendment,
     Execution,
     Order,
     OrderReport,
@@ -87,6 +90,11 @@ def _table() -> dict[tuple[OrderStatus, OrderEvent], OrderStatus]:
 
 TRANSITIONS: Final[Mapping[tuple[OrderStatus, OrderEvent], OrderStatus]] = _table()
 
+Terms = tuple[Decimal | None, Decimal]
+"""Price and quantity."""
+_TERMS_KEPT: Final = 64
+"""Of one order: a word so old that it tells of earlier ones does not come any more."""
+
 _CONTRADICTED: Final = frozenset({_S.REJECTED, _S.NOT_PLACED, _S.DENIED})
 """States in which we held that nothing is live."""
 
@@ -108,6 +116,8 @@ class Change(msgspec.Struct, frozen=True):
     contradicts: bool = False
     """True when the venue shows an order that we held for refused or absent."""
     executions: tuple[Execution, ...] = ()
+    amended: bool = False
+    """True when it has put new terms in force."""
 
     @property
     def is_news(self) -> bool:
@@ -128,6 +138,10 @@ class OrderLedger:
         self._by_venue_id: dict[str, str] = {}
         self._executions: dict[tuple[str, str], Execution] = {}
         self._executed: dict[str, dict[str, Execution]] = {}
+        self._former: dict[str, deque[Terms]] = {}
+        """Terms that a live order had before it was amended."""
+        self._refuted: dict[str, deque[Terms]] = {}
+        """Terms that were asked for and held for not in force."""
 
     def __iter__(self) -> Iterator[Order]:
         return iter(self._orders.values())
@@ -154,8 +168,12 @@ class OrderLedger:
 
     @property
     def has_unknown(self) -> bool:
-        """True while any order is of unknown outcome; those under way do not count."""
+        """True while any order or amendment is of unknown outcome; those under way do not count."""
         return bool(self._unknown)
+
+    def unsure(self, symbol: str | None = None) -> list[Order]:
+        """Live orders of which nobody knows whether their last amendment is in force."""
+        return [o for o in self._live.values() if _is_unsure(o) and symbol in (None, o.symbol)]
 
     def unknown(self, symbol: str | None = None) -> list[Order]:
         """Orders that may be live without our knowing; those under way count too."""
@@ -231,6 +249,77 @@ class OrderLedger:
         pending = Pending.CANCEL if asked else Pending.NOTHING
         self._put(replace(order, pending=pending))
 
+    def ask_amend(
+        self, client_order_id: str, *, price: Decimal | None, qty: Decimal, at: float
+    ) -> Change:
+        """Note that other terms are about to be asked for."""
+        before = self._orders[client_order_id]
+        asked = Amendment(
+            qty=qty,
+            price=price,
+            asked_at=at,
+            after_ms=before.venue_time_ms,
+            is_return=(price, qty) in self._former.get(client_order_id, ()),
+        )
+        after = replace(before, amendment=asked, pending=Pending.AMEND)
+        return Change(before, self._keep(after))
+
+    def amend_unanswered(self, client_order_id: str, *, at: float, reason: str) -> Change:
+        """Nobody knows whether the terms asked for are in force."""
+        before = self._orders[client_order_id]
+        if before.amendment is None:
+            return Change(before, before)
+        doubtful = replace(before.amendment, is_unknown=True)
+        return Change(before, self._keep(replace(before, amendment=doubtful, reason=reason)))
+
+    def amend_settled(
+        self,
+        client_order_id: str,
+        *,
+        at: float,
+        terms: Terms | None = None,
+        reason: str = "",
+    ) -> Change:
+        """What became of the terms asked for. None: they are not in force, and never will be.
+
+        `terms` are those that the venue says are in force now. Nothing changes where it was known
+        already.
+        """
+        before = self._orders[client_order_id]
+        if before.amendment is None:
+            return Change(before, before)
+        pending = Pending.NOTHING if before.pending is Pending.AMEND else before.pending
+        if terms is None or has_terms(before, price=terms[0], qty=terms[1]):
+            asked = before.amendment
+            _remember(self._refuted, client_order_id, (asked.price, asked.qty))
+            after = replace(before, amendment=None, pending=pending, reason=reason)
+            return Change(before, self._keep(_filled_up(after)))
+        after = replace(self._amended(before, *terms), pending=pending, as_of=at, reason="")
+        return Change(before, self._keep(_filled_up(after)), amended=True)
+
+    def _amended(self, order: Order, price: Decimal | None, qty: Decimal) -> Order:
+        """The order with new terms; those that it had are remembered."""
+        _remember(self._former, order.client_order_id, (order.price, order.qty))
+        return in_force(order, price=price, qty=qty)
+
+    def _taken_up(self, order: Order, report: OrderReport) -> Order:
+        """The order with the terms that `report` shows, where these have been asked for.
+
+        They may have been held for not in force: then this contradicts a verdict, and is believed
+        where it cannot be an old word: by the venue's clock, or as they never were in force before.
+        """
+        if confirms(order, report):
+            return self._amended(order, report.price, report.qty)
+        terms = (report.price, report.qty)
+        is_newer = (report.updated_ms or 0) > (order.venue_time_ms or 0)
+        if report.updated_ms is None:
+            is_newer = terms not in self._former.get(order.client_order_id, ())
+        refuted = self._refuted.get(order.client_order_id, ())
+        if is_newer and terms in refuted and not has_terms(order, price=terms[0], qty=terms[1]):
+            asked = order.amendment
+            return replace(self._amended(order, *terms), amendment=asked)
+        return order
+
     def report(self, report: OrderReport, *, at: float) -> Change:
         """Fold in what the venue says about one order; an unknown id is adopted as external.
 
@@ -244,18 +333,22 @@ class OrderLedger:
             return Change(external, external)
         if _is_other(before, report.venue_order_id):
             return Change(before, before)
+        known = self._taken_up(before, report)
+        amended = known is not before
         event = _EVENT_OF.get(report.status)
         status = before.status if event is None else TRANSITIONS.get((before.status, event))
         contradicts = (
             status is not None and before.status in _CONTRADICTED and status is not _S.REJECTED
         )
+        if amended and before.amendment is None:
+            contradicts = True  # they were held for not in force
         filled = max(before.filled_qty, report.filled_qty)
         news = filled > before.filled_qty
         after = replace(
-            before,
-            qty=_qty_left_standing(before, report, filled),
+            known,
+            qty=_qty_left_standing(known, report, filled),
             status=before.status if status is None else status,
-            pending=Pending.NOTHING if before.pending is Pending.SUBMIT else before.pending,
+            pending=_pending(known),
             venue_order_id=before.venue_order_id or report.venue_order_id or None,
             filled_qty=filled,
             avg_price=report.avg_price if news or before.avg_price is None else before.avg_price,
@@ -264,7 +357,7 @@ class OrderLedger:
             source=report.source,
             reason=report.reason if status is not None else before.reason,
         )
-        return Change(before, self._keep(after), contradicts)
+        return Change(before, self._keep(after), contradicts, amended=amended)
 
     def book(self, execution: Execution, *, at: float) -> Change | None:
         """Book one fill, once, whichever path brings it. None when it names no order of ours."""
@@ -281,23 +374,29 @@ class OrderLedger:
         mine[execution.execution_id] = execution
         booked = sum((e.qty for e in mine.values()), Decimal(0))
         filled = max(order.filled_qty, booked)
+        known, asked = order, order.amendment
+        if asked is not None and order.qty < filled <= asked.qty:
+            known = self._amended(order, asked.price, asked.qty)  # the old terms had no room for it
         avg_price = order.avg_price
         if booked == filled:
             avg_price = sum((e.qty * e.price for e in mine.values()), Decimal(0)) / booked
-        event = _E.FILLED if filled >= order.qty else _E.PARTIALLY_FILLED
+        # While it may have been amended to more, what was all of it may be a part.
+        event = _E.FILLED if filled >= known.qty_at_most else _E.PARTIALLY_FILLED
         status = TRANSITIONS.get((order.status, event))
         contradicts = status is not None and order.status in _CONTRADICTED
         after = replace(
-            order,
+            known,
             status=order.status if status is None else status,
-            pending=Pending.NOTHING if order.pending is Pending.SUBMIT else order.pending,
+            pending=_pending(known),
             filled_qty=filled,
             avg_price=avg_price,
             venue_order_id=order.venue_order_id or execution.venue_order_id,
             venue_time_ms=max(order.venue_time_ms or 0, execution.venue_time_ms) or None,
             as_of=at,
         )
-        return Change(order, self._keep(after), contradicts, (execution,))
+        return Change(
+            order, self._keep(after), contradicts, (execution,), amended=known is not order
+        )
 
     def exposure(self, symbol: str, side: Side) -> Decimal:
         """What orders that are or may be live could still fill; an unknown one counts in full."""
@@ -312,13 +411,15 @@ class OrderLedger:
         self._orders[client_order_id] = order
         if status.is_final:
             self._live.pop(client_order_id, None)
+            self._former.pop(client_order_id, None)
+            self._refuted.pop(client_order_id, None)
         else:
             self._live[client_order_id] = order
         if status is _S.UNKNOWN or status is _S.SUBMITTED:
             self._doubtful[client_order_id] = order
         else:
             self._doubtful.pop(client_order_id, None)
-        if status is _S.UNKNOWN:
+        if status is _S.UNKNOWN or _is_unsure(order):
             self._unknown.add(client_order_id)
         else:
             self._unknown.discard(client_order_id)
@@ -356,11 +457,33 @@ class OrderLedger:
         elif order.filled_qty > 0 and order.status in _CONTRADICTED:
             order = replace(order, status=_S.CANCELED)  # it was in the book; what was left is gone
         if order.status.is_final:
-            order = replace(order, pending=Pending.NOTHING)
+            order = replace(order, pending=Pending.NOTHING, amendment=None)
         self._put(order)
         if order.venue_order_id is not None:
             self._by_venue_id[order.venue_order_id] = order.client_order_id
         return order
+
+
+def _remember(kept: dict[str, deque[Terms]], client_order_id: str, terms: Terms) -> None:
+    kept.setdefault(client_order_id, deque(maxlen=_TERMS_KEPT)).append(terms)
+
+
+def _is_unsure(order: Order) -> bool:
+    return order.amendment is not None and order.amendment.is_unknown
+
+
+def _filled_up(order: Order) -> Order:
+    """Now that it is known what all of it is, its fills may be all of it."""
+    is_full = order.filled_qty >= order.qty and order.status is _S.PARTIALLY_FILLED
+    return replace(order, status=_S.FILLED) if is_full else order
+
+
+def _pending(order: Order) -> Pending:
+    """What is still asked of an order that the venue has just told of."""
+    if order.pending is Pending.SUBMIT:
+        return Pending.NOTHING
+    is_amended = order.pending is Pending.AMEND and order.amendment is None
+    return Pending.NOTHING if is_amended else order.pending
 
 
 def _qty_left_standing(order: Order, report: OrderReport, filled: Decimal) -> Decimal:

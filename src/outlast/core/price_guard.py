@@ -69,6 +69,11 @@ class PriceGuard:
         """The venue's own price as it was taken last."""
         return None if self._own is None else self._own.price
 
+    @property
+    def taken_at(self) -> float | None:
+        """When the venue's own price was taken last, monotonic; None while it is not known."""
+        return None if self._own is None else self._own.at
+
     def reference(self, source: str, price: Decimal, now: float) -> None:
         """Another price of the same thing."""
         if price > 0:
@@ -81,6 +86,10 @@ class PriceGuard:
         if self._why is None:
             self._last_trusted = self._own
         return self._why
+
+    def unread(self, why: str) -> None:
+        """The venue's own price could not be had. That is a doubt until one is taken."""
+        self._own, self._why = None, why
 
     def doubt(self, now: float) -> str | None:
         """Why the venue's price of last cannot be traded on; None when nothing speaks against it.

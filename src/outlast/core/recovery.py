@@ -147,6 +147,11 @@ class Recovery:
         return self._out_since
 
     @property
+    def is_ours(self) -> bool:
+        """Nothing of what is being come back from is the venue's doing: it only kept us out."""
+        return self._is_ours
+
+    @property
     def cool_down_s(self) -> float:
         """How long the last cool-down was to be; 0.0 before the first."""
         return self._cool_down_s

@@ -157,7 +157,7 @@ class _Reader:
             self.incident.starts.append(at)
         elif kind == "attempt":
             self._attempt(at, fields)
-        elif kind in ("order.intent", "order.changed"):
+        elif kind in ("order.intent", "order.amend", "order.changed"):
             self._order(record, msgspec.convert(fields["order"], Order))
         elif kind == "execution":
             execution = msgspec.convert(fields["execution"], Execution)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from outlast.client.connect import connect as connect_async
 from outlast.client.connect import connect_from_env as connect_async_from_env
@@ -19,7 +19,7 @@ from outlast.client.orders import CancelReport
 from outlast.client.session import Orders, ReconcileReport
 from outlast.client.session import Session as AsyncSession
 from outlast.errors import ConfigurationError
-from outlast.model import Balance, Instrument, Order, OrderRequest, Position, TradingState
+from outlast.model import Balance, Instrument, Money, Order, OrderRequest, Position, TradingState
 from outlast.sync.loop_thread import LoopThread, Steps, refuse_running_loop
 
 __all__ = ["Session", "connect", "connect_from_env"]
@@ -151,6 +151,25 @@ class Session:
         thread, session = self._open
         return thread.result(session.cancel_all(symbol))
 
+    def cancel_many(self, client_order_ids: Iterable[str]) -> CancelReport:
+        """Cancel these orders, in as few requests as the venue takes."""
+        thread, session = self._open
+        return thread.result(session.cancel_many(client_order_ids))
+
+    def amend(
+        self,
+        client_order_id: str,
+        *,
+        price: Money | None = None,
+        qty: Money | None = None,
+        deadline_s: float | None = None,
+    ) -> Order:
+        """Give a live order another price, another quantity, or both; it keeps its ids."""
+        thread, session = self._open
+        return thread.result(
+            session.amend(client_order_id, price=price, qty=qty, deadline_s=deadline_s)
+        )
+
     def close_position(
         self,
         symbol: str,
@@ -169,10 +188,17 @@ class Session:
         thread, session = self._open
         return thread.result(session.reconcile())
 
-    def dead_mans_switch(self, timeout_s: float = 60) -> AbstractContextManager[Any]:
+    def dead_mans_switch(
+        self,
+        timeout_s: float = 60,
+        *,
+        during_maintenance: Literal["disarm", "keep"] = "disarm",
+    ) -> AbstractContextManager[Any]:
         """While inside: the venue cancels everything when we fall silent for `timeout_s`."""
         thread, session = self._open
-        switch: Any = thread.ask(lambda: session.dead_mans_switch(timeout_s))
+        switch: Any = thread.ask(
+            lambda: session.dead_mans_switch(timeout_s, during_maintenance=during_maintenance)
+        )
         return thread.held(switch)
 
     # What is known.

@@ -6,17 +6,27 @@ import importlib
 from collections.abc import Mapping
 from typing import Final, cast
 
-from outlast.private_wire import PrivateStreamCodec, TradeSocketCodec
+from outlast.private_wire import FlowsCodec, PrivateStreamCodec, TradeSocketCodec
 from outlast.stream_wire import MarketStreamCodec, PublicDataCodec
 from outlast.wire import VenueCodec
 
-__all__ = ["codec", "market_streams", "private_stream", "public_data", "trade_socket", "venues"]
+__all__ = [
+    "codec",
+    "flows",
+    "market_streams",
+    "private_stream",
+    "public_data",
+    "trade_socket",
+    "venues",
+]
 
 _MODULES: Final[Mapping[str, str]] = {
     "binance-spot": "outlast.venues.binance_spot",
     "binance-um": "outlast.venues.binance_um",
     "kraken-spot": "outlast.venues.kraken_spot",
 }
+
+_LIST_FLOWS: Final = frozenset({"binance-um"})
 
 
 def venues() -> tuple[str, ...]:
@@ -52,6 +62,13 @@ def private_stream(venue_id: str) -> PrivateStreamCodec:
     """How a venue of `venues()` tells of an account."""
     module = importlib.import_module(f"{_MODULES[venue_id]}.private_stream")
     return cast("PrivateStreamCodec", module)
+
+
+def flows(venue_id: str) -> FlowsCodec | None:
+    """How a venue of `venues()` lists transfers and funding; None where only its stream tells."""
+    if venue_id not in _LIST_FLOWS:
+        return None
+    return cast("FlowsCodec", importlib.import_module(f"{_MODULES[venue_id]}.flows"))
 
 
 def trade_socket(venue_id: str) -> TradeSocketCodec:

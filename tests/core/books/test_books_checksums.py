@@ -108,17 +108,114 @@ def test_a_book_with_fewer_than_ten_levels_uses_what_is_there():
     assert book.is_trusted
 
 
-def test_a_straggler_by_venue_time_is_ignored():
+def stamp(tenths):
+    return f"2026-11-01T00:00:00.{tenths}00000Z"
+
+
+def test_a_late_duplicate_is_ignored():
     book, plain = live()
-    early, late = "2026-11-01T00:00:00.100000Z", "2026-11-01T00:00:00.200000Z"
-    tell(book, plain, [(99.5, 3.0)], [], 0.2, timestamp=late)
+    first = checked(plain, [(99.5, 1.0)], [], timestamp=stamp(1))
+    plain.take([(99.5, 1.0)], [])
+    first.checksum = checked(plain, [], []).checksum
+    book.update(first, 0.2)
+    tell(book, plain, [(99.5, 3.0)], [], 0.3, timestamp=stamp(2))
     before = plain.rows()
-    straggler = checked(Plain(), [(99.5, 1.0)], [], timestamp=early)
-    book.update(straggler, 0.3)
+    book.update(first, 0.4)
     assert book.is_trusted
+    assert book.heard_at == 0.3
     assert book.bid_side.rows() == before[0]
-    tell(book, plain, [(99.5, 3.0)], [], 0.4, timestamp=late)  # the same again changes nothing
+
+
+def test_an_update_that_nobody_has_seen_and_comes_too_late_is_missing_in_the_book():
+    book, plain = live()
+    book.install(checked(plain, [*BIDS, (80.0, 1.0)], ASKS, timestamp=stamp(1)), 0.15)
+    tell(book, plain, [(99.5, 3.0)], [], 0.2, timestamp=stamp(3))
+    deep = checked(plain, [(70.0, 1.0)], [], timestamp=stamp(2))  # its checksum would not show it
+    book.update(deep, 0.3)
+    assert book.reason is Distrust.GAP
+    assert book.needs == Resubscribe("BTC/USD", Distrust.GAP)
+
+
+def test_what_is_older_than_the_snapshot_is_in_it():
+    book, plain = live()
+    plain.take([(80.0, 1.0)], [])
+    book.install(checked(plain, *plain.rows(), timestamp=stamp(3)), 0.15)
+    book.update(checked(plain, [(99.5, 7.0)], [], timestamp=stamp(2)), 0.3)
     assert book.is_trusted
+    assert book.bid_side.rows() == plain.rows()[0]
+
+
+@pytest.mark.parametrize("digits", [FloatDigits(1, 8), ExactDigits(1, 8)])
+def test_a_feed_that_repeats_itself_with_the_time_of_now_confirms_nothing(digits):
+    kind = float if isinstance(digits, FloatDigits) else Decimal
+    bids, asks = ([(kind(p), kind(q)) for p, q in side] for side in (BIDS, ASKS))
+    book, plain = ChecksumBook("kraken-spot", "BTC/USD", digits, depth=25), Plain(25)
+    book.subscribed(0.0)
+    plain.replace(bids, asks)
+    book.install(checked(plain, bids, asks, timestamp=stamp(1)), 0.1)
+    level = ([(kind(89), kind(3))], [(kind(112), kind(4))])
+    tell(book, plain, *level, 0.2, timestamp=stamp(2), at=1000.2)
+    for tenth in range(3, 60):
+        now = tenth / 10
+        tell(book, plain, *level, now, timestamp=f"2026-11-01T00:00:0{now}00Z", at=1000 + now)
+        again = checked(
+            plain, *plain.rows(), timestamp=f"2026-11-01T00:00:0{now}01Z", at=1000 + now
+        )
+        book.install(again, now)
+        assert book.heard_at == 0.2
+        assert book.resyncs == 1
+        book.check(now)
+        assert book.is_trusted is (now - 0.2 <= 4.0)
+    assert book.reason is Distrust.SILENT
+    tell(book, plain, [(kind(89), kind(5))], [], 6.1, timestamp=stamp(9) + "0", at=1006.1)
+    assert book.is_trusted
+
+
+def test_updates_without_their_snapshot_ask_for_it_again_soon():
+    book = ChecksumBook("kraken-spot", "BTC/USD", FloatDigits(1, 8), depth=25)
+    plain = Plain(25)
+    book.subscribed(0.0)
+    tell(book, plain, [(99.5, 1.0)], [], 0.1, timestamp=stamp(1))
+    book.check(0.3)
+    assert book.needs is None
+    book.check(0.41)
+    assert book.needs == Resubscribe("BTC/USD", Distrust.NO_FIRST_DATA)
+    assert book.reason is Distrust.NO_SNAPSHOT
+
+
+def test_a_snapshot_that_an_update_has_overtaken_lacks_it():
+    book = ChecksumBook("kraken-spot", "BTC/USD", FloatDigits(1, 8), depth=25)
+    plain = Plain(25)
+    plain.replace(BIDS, ASKS)
+    book.subscribed(0.0)
+    book.update(checked(plain, [(70.0, 1.0)], [], timestamp=stamp(2)), 0.1)
+    book.install(checked(plain, BIDS, ASKS, timestamp=stamp(1)), 0.2)
+    assert book.reason is Distrust.GAP
+    assert book.needs == Resubscribe("BTC/USD", Distrust.GAP)
+    book.subscribed(0.3)
+    book.install(checked(plain, BIDS, ASKS, timestamp=stamp(1)), 0.4)
+    assert book.is_trusted
+
+
+def test_a_venue_that_is_slow_to_send_snapshots_is_given_more_time_each_time():
+    book = ChecksumBook("kraken-spot", "BTC/USD", FloatDigits(1, 8), depth=25)
+    now = 0.0
+    for patience_s in (1.0, 2.0, 4.0, 4.0):
+        book.subscribed(now)
+        assert book.needs is None
+        book.check(now + patience_s - 0.01)
+        assert book.needs is None
+        book.check(now + patience_s)
+        assert book.needs == Resubscribe("BTC/USD", Distrust.NO_FIRST_DATA)
+        assert (book.reason is Distrust.NO_FIRST_DATA) is (patience_s == 4.0)
+        now += patience_s + 0.5
+    plain = Plain(25)
+    plain.replace(BIDS, ASKS)
+    book.subscribed(now)
+    book.install(checked(plain, BIDS, ASKS), now + 3.9)
+    book.subscribed(now + 5)
+    book.check(now + 6)
+    assert book.needs is not None, "its patience is as it was at first"
 
 
 def test_a_crossed_book_is_not_believed_though_its_checksum_matches():

@@ -24,8 +24,8 @@ def replay(*files):
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        (["hftbacktest/spot_btcusdt_depth.txt.gz"], ["BTCUSDT: 316 messages compared, 0 differed"]),
-        (["hftbacktest/usdm_btcusdt_depth.txt.gz"], ["BTCUSDT: 313 messages compared, 0 differed"]),
+        (["hftbacktest/spot_btcusdt_depth.txt.gz"], ["BTCUSDT: 317 messages compared, 0 differed"]),
+        (["hftbacktest/usdm_btcusdt_depth.txt.gz"], ["BTCUSDT: 314 messages compared, 0 differed"]),
         (["hftbacktest/spot_btcusdt_depth_and_quotes.txt.gz"], ["0 differed"]),
         (["hftbacktest/usdm_btcusdt_depth_and_quotes.txt.gz"], ["0 differed"]),
         (

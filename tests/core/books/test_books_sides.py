@@ -74,7 +74,7 @@ def test_late_deletion_shows_what_a_sorted_dictionary_shows(messages, exact):
 
 @settings(max_examples=50, deadline=None)
 @given(
-    depth=st.sampled_from([10, 25, 100]),
+    depth=st.sampled_from([10, 25, 100, 500, 1000]),
     messages=st.lists(st.tuples(st.booleans(), ROWS), max_size=12),
     exact=st.booleans(),
 )

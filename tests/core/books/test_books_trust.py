@@ -32,7 +32,7 @@ def test_a_busy_stream_is_missed_sooner_once_its_pace_is_known():
 def test_a_symbol_that_falls_quiet_is_learned_and_one_outage_is_not():
     pace = Pace(BOOKS)
     pace.paused(3600.0)
-    assert pace.limit_s == 6.0
+    assert pace.limit_s == 4.7
     for _ in range(30):
         pace.paused(3600.0)
     assert pace.limit_s == BOOKS.silence_s_max
@@ -40,6 +40,18 @@ def test_a_symbol_that_falls_quiet_is_learned_and_one_outage_is_not():
     pace.passed(60.0)
     pace.passed(120.0)
     assert pace.limit_s == 1.5
+
+
+def test_silence_shows_within_five_seconds_unless_longer_pauses_are_usual():
+    for pause_s in (0.1, 0.9, 1.6, 2.5, 4.6):
+        pace = Pace(BOOKS)
+        pace.passed(0.0)
+        for _ in range(10):
+            pace.paused(pause_s)
+        assert 4.0 <= pace.limit_s <= 4.7
+    for _ in range(3):
+        pace.paused(5.0)
+    assert pace.limit_s == 15.0
 
 
 def test_lateness_is_measured_against_the_least_of_late():
@@ -107,11 +119,27 @@ def test_the_same_book_again_waits_longer_each_time_and_starts_anew_once_whole()
         waits.append(at - now)
         now = at
     for number, wait in enumerate(waits):
-        ceiling = min(2.0**number, 60.0)
-        assert ceiling / 2 <= wait <= ceiling
+        ceiling = min(0.25 * 2.0**number, 1.0)
+        assert min(0.25, ceiling / 2) <= wait <= ceiling
     assert plan.pick([], now) is None
+    assert plan.attempts("A") == 8, "nobody knows yet whether it stays whole"
+    assert plan.pick([], now + 9.9) is None
+    assert plan.attempts("A") == 8
+    assert plan.pick([], now + 10.0) is None
     assert plan.attempts("A") == 0
-    assert plan.pick([need("A")], now) == need("A")
+    assert plan.pick([need("A")], now + 10.1) == need("A")
+
+
+def test_a_book_that_is_lost_again_soon_goes_on_counting_and_waiting():
+    plan = ResyncPlan(Random(1))
+    for lost_at in (0.0, 1.0, 2.0):
+        assert plan.pick([need("A")], lost_at) == need("A")
+        plan.done("A", lost_at + 0.1)
+        assert plan.pick([], lost_at + 0.2) is None
+        assert plan.next_at() is None
+    assert plan.attempts("A") == 3
+    assert plan.pick([need("A")], 2.3) is None
+    assert 2.6 <= plan.next_at() <= 3.1
 
 
 def test_an_attempt_without_a_word_ends_and_others_get_their_turn():

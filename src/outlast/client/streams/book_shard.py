@@ -108,12 +108,12 @@ class BookShard:
         self._on_mode = on_mode
         self._log = logger(line=name)
         self.decoder = codec.decoder()
-        self._decode = self.decoder.decode
         self._feeds: dict[str, Feed] = {}
         """By the stream's spelling."""
         self._kinds: dict[type, _Kind] = {}
         self.unrecognised = 0
         self.up_since: float | None = None
+        self._hear = self._ear()
         self.market = MarketLine(
             codec,
             name=name,
@@ -154,44 +154,53 @@ class BookShard:
 
     # What comes from the socket.
 
-    def _hear(self, raw: bytes) -> None:
-        message = self._decode(raw)
-        if message is None:
-            self._hear_other(raw)
-            return
-        feed = self._feeds.get(message.symbol)
-        if feed is None:
-            self._hear_stranger(message)
-            return
-        kind = self._kinds.get(type(message))
-        if kind is None:
-            kind = self._kinds[type(message)] = _kind_of(message)
-        book, line = feed.book, self._line
-        now = line.message_at
-        if kind is _CHECKED:
-            if not message.is_snapshot:
-                if line.message_era != feed.era:
-                    return  # the book follows another connection
-                book.update(message, now)  # type: ignore[union-attr]  # it is a book of checksums
-            elif not self._hear_snapshot(feed, message, now):
+    def _ear(self) -> Callable[[bytes], None]:
+        """What hears each message: names that are looked up once, because messages are many."""
+        decode, feed_of, kind_of = self.decoder.decode, self._feeds.get, self._kinds.get
+
+        def hear(raw: bytes) -> None:
+            message: Any = decode(raw)
+            if message is None:
+                self._hear_other(raw)
                 return
-        elif kind is _DIFF:
-            if not feed.is_live:
-                self.market.spoke(feed.topic)
-            book.apply(message, now)  # type: ignore[union-attr]  # a diff is for a book of diffs
-        elif kind is _QUOTE:
-            if feed.is_live:
-                book.quote(message, now)  # type: ignore[union-attr]
-            if book.reason is not feed.last_distrust:
+            feed = feed_of(message.symbol)
+            if feed is None:
+                self._hear_stranger(message)
+                return
+            book: Any = feed.book  # which of the two it is, its kind of message tells
+            line = self._line
+            kind = kind_of(type(message))
+            if kind is _CHECKED:
+                if message.is_snapshot:
+                    if not self._hear_snapshot(feed, message, line.message_at):
+                        return
+                elif line.message_era != feed.era:
+                    return  # the book follows another connection
+                else:
+                    book.update(message, line.message_at)
+            elif kind is _DIFF:
+                if not feed.is_live:
+                    self.market.spoke(feed.topic)
+                book.apply(message, line.message_at)
+            elif kind is _QUOTE:
+                if feed.is_live:
+                    book.quote(message, line.message_at)
+                if book.reason is not feed.last_distrust:
+                    self._on_stir(feed)
+                return
+            elif kind is None:
+                self._kinds[type(message)] = _kind_of(message)
+                hear(raw)
+                return
+            else:
+                book.unreadable(message.detail, line.message_at)
+            feed.changes += 1
+            if book.reason is not feed.last_distrust or book.needs is not None:
                 self._on_stir(feed)
-            return
-        else:
-            book.unreadable(message.detail, now)
-        feed.changes += 1
-        if book.reason is not feed.last_distrust or book.needs is not None:
-            self._on_stir(feed)
-        if feed.readers:
-            wake_readers(feed)
+            if feed.readers:
+                wake_readers(feed)
+
+        return hear
 
     def _hear_snapshot(self, feed: Feed, message: Any, now: float) -> bool:
         """A snapshot makes its connection the one that the book follows; others are then silent."""

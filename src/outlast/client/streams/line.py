@@ -252,7 +252,7 @@ class StreamLine:
             answer = await self._dialler.dial(
                 url,
                 urgent=self._urgent,
-                on_message=functools.partial(self._heard, link),
+                on_message=self._ear(link),
                 on_closed=functools.partial(self._ended, link),
             )
             if isinstance(answer, DialFault):
@@ -387,16 +387,22 @@ class StreamLine:
 
     # What comes from the socket.
 
-    def _heard(self, link: _Link, data: bytes) -> None:
-        link.last_message_at = self.message_at = self._now()
-        if link.closed is not None:
-            return  # we have given it up: what its user was told is over
-        self.message_era = link.era
-        try:
-            self._on_message(data)
-        except Exception as error:  # noqa: BLE001 - a mistake of ours: begin anew, and say so
-            self._log.error("outlast.line_listener_failed", exc_info=error)
-            self._cut(link, f"its listener failed: {type(error).__name__}: {error}")
+    def _ear(self, link: _Link) -> Callable[[bytes], None]:
+        """What hears a link: names that are looked up once, because messages are many."""
+        line, now, on_message = self, self._now, self._on_message
+
+        def hear(data: bytes) -> None:
+            link.last_message_at = line.message_at = now()
+            if link.closed is not None:
+                return  # we have given it up: what its user was told is over
+            line.message_era = link.era
+            try:
+                on_message(data)
+            except Exception as error:  # noqa: BLE001 - a mistake of ours: begin anew, and say so
+                line._log.error("outlast.line_listener_failed", exc_info=error)
+                line._cut(link, f"its listener failed: {type(error).__name__}: {error}")
+
+        return hear
 
     def _cut(self, link: _Link, reason: str) -> None:
         if link.closed is None:

@@ -70,6 +70,16 @@ class CheckedSide(Side):
         self.text = None
         self._cut()
 
+    def differs(self, rows: Sequence[CheckedRow]) -> bool:
+        """Whether any of the levels is held otherwise, or not at all."""
+        keys, sizes, key_of = self.keys, self._sizes, self._key
+        for row in rows:
+            key = key_of(row.price)
+            at = bisect_left(keys, key)
+            if row.qty != (sizes[at] if at < len(keys) and keys[at] == key else 0):
+                return True
+        return False
+
     def renew(self, rows: Sequence[CheckedRow]) -> None:
         """Only `rows` from now on."""
         self.keys[:] = [self.FLOOR]
@@ -142,6 +152,10 @@ class CheckedBidSide(_FloatCheckedSide):
     def _price(key: Any) -> Any:
         return key
 
+    @staticmethod
+    def _key(price: Any) -> Any:
+        return price
+
     def take(self, rows: Sequence[CheckedRow]) -> None:
         keys, sizes, texts = self.keys, self._sizes, self._texts
         text: bytes | None
@@ -177,6 +191,10 @@ class CheckedAskSide(_FloatCheckedSide):
     @staticmethod
     def _price(key: Any) -> Any:
         return -key
+
+    @staticmethod
+    def _key(price: Any) -> Any:
+        return -price
 
     def take(self, rows: Sequence[CheckedRow]) -> None:  # as for bids, but for the sign of the key
         keys, sizes, texts = self.keys, self._sizes, self._texts

@@ -34,7 +34,7 @@ class DiffBook(LocalBook):
 
     __slots__ = (
         "_ask_keys", "_bid_keys", "_house_at", "_is_fresh_snapshot", "_is_keeping", "_kept",
-        "_last_id", "_next", "_pending", "_pending_at", "_quotes",
+        "_last_id", "_next", "_pending", "_pending_at", "_pending_depth", "_quotes",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +52,7 @@ class DiffBook(LocalBook):
         self._is_keeping = False
         self._pending: DiffSnapshot | None = None  # newer than every diff so far
         self._pending_at = 0.0
+        self._pending_depth = settings.snapshot_depth
         self._house_at = 0.0
         self._quotes = QuoteCheck(settings.behind_s)
 
@@ -129,11 +130,23 @@ class DiffBook(LocalBook):
 
     # The snapshot.
 
-    def install(self, snapshot: DiffSnapshot, now: float, *, asked_at: float | None = None) -> None:
-        """The answer to `NeedSnapshot`, asked for at `asked_at`. It is used when diffs reach it."""
+    def install(
+        self,
+        snapshot: DiffSnapshot,
+        now: float,
+        *,
+        asked_at: float | None = None,
+        depth: int | None = None,
+    ) -> None:
+        """The answer to `NeedSnapshot`, asked for at `asked_at`. It is used when diffs reach it.
+
+        `depth` is how many levels were asked for, if not those of `NeedSnapshot`: what lies beyond
+        as many is not known.
+        """
         if not self._is_connected:
             return
         before, self._pending, self._pending_at = self._pending, snapshot, now
+        self._pending_depth = depth or self._settings.snapshot_depth
         reached = max(self._last_id, self._kept[-1].last_id if self._kept else _NOWHERE)
         if reached < snapshot.last_id:
             if before is not None and before.last_id == snapshot.last_id:
@@ -184,7 +197,7 @@ class DiffBook(LocalBook):
             self._pace.paused(now - max(self.heard_at, self._quiet_since()))
             self._is_silent = False
             self._subscribed_at = None
-        depth = self._settings.snapshot_depth
+        depth = self._pending_depth
         self.bid_side.replace(snapshot.bids, known_all=len(snapshot.bids) < depth)
         self.ask_side.replace(snapshot.asks, known_all=len(snapshot.asks) < depth)
         for diff in rest:

@@ -32,8 +32,9 @@ class LocalBook:
 
     __slots__ = (
         "_fault", "_halted", "_inspect_at", "_is_connected", "_is_late", "_is_silent", "_lag",
-        "_lateness_s", "_pace", "_settings", "_stream_at", "_subscribed_at", "_view", "ask_side",
-        "bid_side", "detail", "era", "heard_at", "needs", "reason", "resyncs", "symbol", "venue",
+        "_lateness_s", "_pace", "_pause_era", "_pause_s", "_settings", "_stream_at",
+        "_subscribed_at", "_view", "ask_side", "bid_side", "detail", "era", "heard_at", "needs",
+        "reason", "resyncs", "symbol", "venue",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +66,7 @@ class LocalBook:
         self._pace = Pace(settings)
         self._lag = Lag()
         self._lateness_s = 0.0
+        self._pause_s, self._pause_era = 0.0, 0  # the last pause, while it may still be an outage
         self._fault: Distrust | None = Distrust.NO_SNAPSHOT
         self._halted = ""
         self._is_connected = False
@@ -192,13 +194,16 @@ class LocalBook:
         """Look at the pause before this message, and at its lateness if the venue gives a time."""
         if self._view is not None:
             self.before_change()  # while the lateness is still that of what was read
+        if self._pause_s and self._pause_era == self.era and self.reason is None:
+            self._pace.paused(self._pause_s)  # nothing was wrong after it: it was only a pause
+        self._pause_s = 0.0
         if self._subscribed_at is not None:
             self._subscribed_at = None
         else:
             pause_s = now - (max(self._stream_at, self.heard_at))
             # Shorter ones cannot matter, longer ones always bring us here.
             if INSPECT_S < pause_s < inf:
-                self._pace.paused(pause_s)
+                self._pause_s, self._pause_era = pause_s, self.era
         self._stream_at = now
         self._inspect_at = now + INSPECT_S
         self._is_silent = False

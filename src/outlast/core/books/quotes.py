@@ -37,6 +37,8 @@ class QuoteCheck:
             self._ahead_since = None
         if self._ahead_since is None and quote.update_id > book_id:
             self._ahead_since, self._ahead_id = now, quote.update_id
+        if quote.update_id == book_id:
+            return quote
         if before is not None and before.update_id <= book_id < quote.update_id:
             return before
         return None

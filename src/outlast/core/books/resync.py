@@ -16,15 +16,22 @@ __all__ = ["RESYNC", "ResyncPlan", "ResyncSettings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResyncSettings:
-    """Seconds. After an outage every book wants a snapshot at once, and each costs weight."""
+    """Seconds. After an outage every book wants a snapshot at once, and each costs weight.
+
+    A book is tried again soon, because the fault may be over: what bounds the weight is that one
+    book is tried at a time, that repeated tries ask for few levels (see `BookRoom`), and the share
+    of the limits that lane DATA has.
+    """
 
     spacing_s: float = 0.25
     """From one start to the next, whatever the symbol."""
     answer_s: float = 10.0
     """An attempt without a word after so long is over."""
-    retry_s: float = 1.0
+    retry_s: float = 0.25
     """The same book again, at the soonest; doubles with each attempt, with jitter."""
-    retry_s_max: float = 60.0
+    retry_s_max: float = 1.0
+    calm_s: float = 10.0
+    """A book that has been whole for so long begins to count its attempts anew."""
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
@@ -46,6 +53,7 @@ class _Wish:
     since: float
     attempts: int = 0
     not_before: float = -inf
+    whole_since: float | None = None
 
 
 class ResyncPlan:
@@ -71,9 +79,11 @@ class ResyncPlan:
         """
         wanted = {action.symbol: action for action in needs}
         for symbol in self._wishes.keys() - wanted.keys() - {self._running}:
-            del self._wishes[symbol]  # it is whole again: the next time counts from one
+            self._leave(symbol, now)
         for symbol in wanted:
-            self._wishes.setdefault(symbol, _Wish(now))
+            wish = self._wishes.setdefault(symbol, _Wish(now))
+            if wish.whole_since is not None:
+                wish.whole_since, wish.since = None, now
         if self._running is not None and now >= self._until:
             self.done(self._running, now)
         if self._running is not None or now < self._free_at:
@@ -94,26 +104,35 @@ class ResyncPlan:
         self._free_at = now + self._settings.spacing_s
         return wanted[symbol]
 
-    def done(self, symbol: str, now: float) -> None:
-        """The attempt has ended, well or not; the book knows which by what it needs now."""
+    def done(self, symbol: str, now: float, *, wait_s: float = 0.0) -> None:
+        """The attempt has ended, well or not; the book knows which by what it needs now.
+
+        `wait_s`: nothing can be had sooner, by the venue's word or our own limits.
+        """
         if symbol != self._running:
             return
         self._running = None
         wish = self._wishes[symbol]
         doublings = min(wish.attempts - 1, _DOUBLINGS_MAX)
         ceiling = min(self._settings.retry_s * 2.0**doublings, self._settings.retry_s_max)
-        wish.not_before = now + self._rng.uniform(ceiling / 2, ceiling)
+        wish.not_before = now + max(wait_s, self._rng.uniform(ceiling / 2, ceiling))
+
+    def _leave(self, symbol: str, now: float) -> None:
+        """It is whole: if that lasts, the next time counts from one."""
+        wish = self._wishes[symbol]
+        if wish.whole_since is None:
+            wish.whole_since = now
+        elif now - wish.whole_since >= self._settings.calm_s:
+            del self._wishes[symbol]
 
     def attempts(self, symbol: str) -> int:
-        """How often it was tried since it last was whole."""
+        """How often it was tried since it last was whole for a while."""
         wish = self._wishes.get(symbol)
         return wish.attempts if wish else 0
 
     def next_at(self) -> float | None:
         """When to ask again at the latest; None when nobody waits."""
-        if not self._wishes:
-            return None
         if self._running is not None:
             return self._until
-        soonest = min(wish.not_before for wish in self._wishes.values())
-        return max(self._free_at, soonest)
+        waiting = [wish.not_before for wish in self._wishes.values() if wish.whole_since is None]
+        return max(self._free_at, min(waiting)) if waiting else None

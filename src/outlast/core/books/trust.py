@@ -71,6 +71,9 @@ class BookSettings:
     """Until the usual rate is known. Below the 5 s within which silence must show."""
     silence_s_min: float = 1.5
     """Streams send ten times a second; a venue's own pause of a second is no outage."""
+    silence_s_busy: float = 4.7
+    """However long the pauses of a symbol, as long as they are shorter than this: silence must show
+    within 5 s. Only where longer pauses are usual is there more patience."""
     silence_s_max: float = 60.0
     silence_x: float = 3.0
     """Silent for so many times the longest usual pause."""
@@ -123,7 +126,8 @@ class Pace:
         A pause beyond the limit counts as half as long again as what would have passed: a symbol
         that falls quiet is learned step by step, and an outage does not teach that it is usual.
         """
-        believed_s = min(pause_s, 1.5 * self.limit_s / self._settings.silence_x)
+        usual_s = max(self.limit_s / self._settings.silence_x, self._longest)
+        believed_s = min(pause_s, 1.5 * usual_s)
         if believed_s > self._longest:
             self._longest = believed_s
             self._set_limit()
@@ -140,7 +144,10 @@ class Pace:
     def _set_limit(self) -> None:
         settings, before = self._settings, self._longest_before
         least = settings.silence_s_first if before is None else settings.silence_s_min
-        usual = settings.silence_x * max(self._longest, before or 0.0)
+        longest = max(self._longest, before or 0.0)
+        usual = settings.silence_x * longest
+        if longest < settings.silence_s_busy:
+            usual = min(usual, settings.silence_s_busy)
         self.limit_s = min(max(least, usual), settings.silence_s_max)
 
 

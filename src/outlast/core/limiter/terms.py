@@ -60,6 +60,8 @@ class MoveKind(Enum):
     EDIT = "edit"
     """Cancels and places anew."""
     CANCEL = "cancel"
+    CANCEL_MANY = "cancel_many"
+    """Several by their ids; taken even where the counter has no room left."""
     CANCEL_ALL = "cancel_all"
 
 
@@ -70,6 +72,8 @@ class Move:
     kind: MoveKind
     symbol: str | None
     client_order_id: str | None = None
+    client_order_ids: tuple[str, ...] = ()
+    """Of `CANCEL_MANY`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@
 | edit        | 1      | 6, 5, 4, 2, 1, 0                                  |
 | cancel      | 0      | 8, 6, 5, 4, 2, 1                                  |
 
+A batch of cancels costs as much as all of them, and is accepted over the limit as well.
+
 The age counts from when the order was made or last amended. Eight cancels of young orders are 64
 points, and a Starter account has 60. So the rule is: never place an order that you could not cancel
 now. What stands on the counter, the new order, and the cancels of all live orders on the pair have
@@ -34,6 +36,7 @@ PENALTIES: Final[Mapping[MoveKind, tuple[int, ...]]] = {
     MoveKind.AMEND: (3, 2, 1, 0, 0, 0, 0),
     MoveKind.EDIT: (6, 5, 4, 2, 1, 0, 0),
     MoveKind.CANCEL: (8, 6, 5, 4, 2, 1, 0),
+    MoveKind.CANCEL_MANY: (8, 6, 5, 4, 2, 1, 0),
     MoveKind.CANCEL_ALL: (0, 0, 0, 0, 0, 0, 0),
 }
 """By age: below each of `AGES_S`, and at last from 300 s on."""
@@ -87,6 +90,8 @@ class TradingCounter:
         SAFETY keeps no reserve: an exit that waits is worse than a cancel that waits a second.
         """
         assert move is not None, f"counter {self.spec.name!r} needs to know what is moved"
+        if move.kind is MoveKind.CANCEL_MANY:
+            return 0.0
         if move.symbol is None:
             return max((self._fits_at(p, units, now) for p in self._pairs.values()), default=0.0)
         pair = self._pairs.get(move.symbol)
@@ -176,9 +181,10 @@ class TradingCounter:
     def _penalty(self, pair: _Pair, move: Move, now: float) -> int:
         if move.kind is MoveKind.PLACE or move.kind is MoveKind.CANCEL_ALL:
             return 0
+        named = move.client_order_ids or (move.client_order_id or "",)
         # A stranger's order may have been made a moment ago.
-        born_at = pair.born_at.get(move.client_order_id or "", now)
-        return penalty(move.kind, now - born_at - self._doubt_s)
+        ages_s = (now - pair.born_at.get(name, now) - self._doubt_s for name in named)
+        return sum(penalty(move.kind, age_s) for age_s in ages_s)
 
     def _next_birthday(self, pair: _Pair, now: float) -> float:
         """When the next of our orders becomes cheaper to cancel."""

@@ -158,6 +158,8 @@ CODES_BY_REQUEST: Final[Mapping[tuple[str, str], Meaning]] = {
     ("order.cancel", "-2011"): _LOOK_IT_UP,
     ("order.cancel", "-2013"): _LOOK_IT_UP,
     ("orders.cancel", "-2011"): _LOOK_IT_UP,
+    ("order.amend", "-2011"): _LOOK_IT_UP,
+    ("order.amend", "-2013"): _LOOK_IT_UP,
     # A proper answer, and for a while after a submit not a proof: queries lag behind the engine.
     ("order.read", "-2013"): _refused("order_not_found"),
 }

@@ -52,6 +52,7 @@ _WEIGHTS: Final[Mapping[tuple[str, str], int]] = {
     ("POST", "/api/v3/order"): 1,
     ("DELETE", "/api/v3/order"): 1,
     ("DELETE", "/api/v3/openOrders"): 1,
+    ("PUT", "/api/v3/order/amend/keepPriority"): 4,
     ("GET", "/api/v3/order"): 4,
     ("GET", "/api/v3/account"): 20,
     ("GET", "/api/v3/exchangeInfo"): 20,

@@ -33,7 +33,14 @@ from outlast.venues.binance_spot.replies import read
 from outlast.venues.binance_spot.verdicts import nothing_was_open
 from outlast.wire import WireReply, WireRequest
 
-__all__ = ["read_order", "read_orders", "status_of", "time_in_force_of", "type_of"]
+__all__ = [
+    "OTHER_ORDER",
+    "read_order",
+    "read_orders",
+    "status_of",
+    "time_in_force_of",
+    "type_of",
+]
 
 _STATUSES: Final = {
     "NEW": OrderStatus.ACCEPTED,
@@ -61,7 +68,7 @@ _TIMES_IN_FORCE: Final = {
     "FOK": TimeInForce.FOK,
 }
 
-_OTHER_ORDER: Final = Meaning(
+OTHER_ORDER: Final = Meaning(
     Layer.VENUE, "answer_for_another_order", Outcome.UNKNOWN, Remedy.SETTLE, Scope.PLANE, OURS
 )
 _NO_DETAILS: Final = Meaning(
@@ -116,7 +123,7 @@ def read_order(
         report = _report(body, {instrument.venue_symbol: instrument})
         if not _is_about(request, report, instrument):
             found = f"answer about {report.client_order_id!r} on {report.symbol}"
-            return failure_of(request, reply, _OTHER_ORDER, message=found)
+            return failure_of(request, reply, OTHER_ORDER, message=found)
         return report
 
     return read(request, reply, values)

@@ -34,6 +34,7 @@ __all__ = [
     "read_book",
     "read_dead_mans_switch",
     "read_executions",
+    "read_index_price",
     "read_mark_price",
     "read_positions",
     "read_time",
@@ -209,6 +210,12 @@ def read_mark_price(request: WireRequest, reply: WireReply) -> Decimal | Failure
         return (bid + ask) / 2
 
     return read(request, reply, values)
+
+
+def read_index_price(request: WireRequest, reply: WireReply) -> Decimal | Failure | None:
+    """Spot has no index: it is what an index is made of."""
+    del request, reply
+    return None
 
 
 def read_dead_mans_switch(request: WireRequest, reply: WireReply) -> float | Failure:

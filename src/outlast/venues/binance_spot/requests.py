@@ -25,12 +25,14 @@ __all__ = [
     "PRODUCT",
     "TRAITS",
     "VENUE",
+    "WRITE_WITHIN_S",
     "cancel_all_orders",
     "cancel_order",
     "dead_mans_switch",
     "executions_after",
     "executions_since",
     "place_order",
+    "plain",
     "probe",
     "query_balances",
     "query_book",
@@ -78,7 +80,8 @@ _TYPES: Final = {
 }
 _PRICED: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
 
-_plain = partial(_binance.plain, venue=VENUE)
+plain = partial(_binance.plain, venue=VENUE)
+"""A number as this venue's text; see `_binance.plain`."""
 
 
 def place_order(
@@ -101,16 +104,16 @@ def place_order(
         ("side", _SIDES[order.side]),
         ("type", "LIMIT_MAKER" if order.post_only else _TYPES[order.order_type]),
         *_terms(order),
-        ("quantity", _plain(order.qty, instrument.qty_step, field="qty")),
+        ("quantity", plain(order.qty, instrument.qty_step, field="qty")),
     ]
     if order.order_type in _PRICED:
         if order.price is None:
             raise _invalid("price", f"{order.order_type.value} orders need a price")
-        params.append(("price", _plain(order.price, instrument.tick_size, field="price")))
+        params.append(("price", plain(order.price, instrument.tick_size, field="price")))
     if order.order_type.is_conditional:
         if order.stop_price is None:
             raise _invalid("stop_price", f"{order.order_type.value} orders need a stop_price")
-        trigger = _plain(order.stop_price, instrument.tick_size, field="stop_price")
+        trigger = plain(order.stop_price, instrument.tick_size, field="stop_price")
         params.append(("stopPrice", trigger))
     params.append(("newClientOrderId", client_order_id))
     # FULL: the default of some types, ACK, would not even say whether the order is live.

@@ -36,6 +36,7 @@ frame = Frames(
     {
         ("POST", "/api/v3/order"): "order.place",
         ("DELETE", "/api/v3/order"): "order.cancel",
+        ("PUT", "/api/v3/order/amend/keepPriority"): "order.amend.keepPriority",
         ("DELETE", "/api/v3/openOrders"): "openOrders.cancelAll",
     }
 ).frame

@@ -41,6 +41,7 @@ ANSWERS: Final[Mapping[str, str | None]] = {
     "order.cancel": "orderId",
     "order.read": "orderId",
     "orders.cancel": None,
+    "order.amend": "amendedOrder",
     "orders.read": None,
     "executions.read": None,
     "balances.read": "balances",
@@ -144,6 +145,8 @@ def _server_error(status: int, body: Body) -> Meaning:
 
 def _client_error(request: WireRequest, status: int, body: Body) -> Meaning:
     code = body.code
+    if request.name == "order.amend" and _words(body.message) == _NOT_ON_THE_BOOK:
+        return CODES_BY_REQUEST[request.name, "-2011"]  # it may be filled, or canceled
     if code is None:
         if status in STATUSES:
             return STATUSES[status]

@@ -1,5 +1,12 @@
 """Binance USD-M futures. The module itself is the venue's codec: see `outlast.wire.VenueCodec`."""
 
+from outlast.venues.binance_um.changes import (
+    amend_order,
+    cancel_orders,
+    query_orders,
+    read_amended,
+    read_canceled,
+)
 from outlast.venues.binance_um.codes import classify, classify_fault
 from outlast.venues.binance_um.instruments import read_instruments
 from outlast.venues.binance_um.limits import limits, read_limits, read_usage
@@ -10,6 +17,7 @@ from outlast.venues.binance_um.replies import (
     read_book,
     read_dead_mans_switch,
     read_executions,
+    read_index_price,
     read_mark_price,
     read_positions,
     read_time,
@@ -51,8 +59,10 @@ __all__ = [
     "STATUS_PAGE",
     "TRAITS",
     "VENUE",
+    "amend_order",
     "cancel_all_orders",
     "cancel_order",
+    "cancel_orders",
     "classify",
     "classify_fault",
     "dead_mans_switch",
@@ -68,13 +78,17 @@ __all__ = [
     "query_mark_price",
     "query_open_orders",
     "query_order",
+    "query_orders",
     "query_positions",
     "query_system_status",
     "query_time",
+    "read_amended",
     "read_balances",
     "read_book",
+    "read_canceled",
     "read_dead_mans_switch",
     "read_executions",
+    "read_index_price",
     "read_instruments",
     "read_limits",
     "read_mark_price",

@@ -33,6 +33,7 @@ __all__ = [
     "STATUSES",
     "classify",
     "classify_fault",
+    "meaning_of_row",
 ]
 
 # Sources, in the copies of 2026-09-25 (General Info), of after 2025-10-23 (Error Codes) and of
@@ -239,6 +240,8 @@ CODES_BY_REQUEST: Final[Mapping[tuple[str, str], Meaning]] = {
     # It may be filled, canceled, or not yet visible: not cancelable now says no more than that.
     ("order.cancel", "-2011"): _LOOK_IT_UP,
     ("orders.cancel", "-2011"): _LOOK_IT_UP,
+    ("order.amend", "-2011"): _LOOK_IT_UP,
+    ("order.amend", "-2013"): _LOOK_IT_UP,
     ("order.cancel", "-2013"): _LOOK_IT_UP,
     # A proper answer, and for a while after a submit not a proof: queries lag behind the engine.
     ("order.read", "-2013"): _refused("order_not_found"),
@@ -295,6 +298,8 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "order.cancel": ("orderId", "algoId"),
     "order.read": ("orderId", "algoId"),
     "orders.cancel": ("code",),
+    "order.amend": ("orderId",),
+    "orders.cancel_many": (),
     "orders.deadman": ("countdownTime",),
     "instruments.read": ("symbols",),
     "book.read": ("lastUpdateId",),
@@ -306,6 +311,7 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "probe": ("serverTime",),
     "orders.read": (),
     "executions.read": (),
+    "flows.read": (),
     "positions.read": (),
     "balances.read": (),
     "stream.ticket": ("listenKey",),
@@ -331,6 +337,12 @@ def classify(request: WireRequest, reply: WireReply) -> Failure | None:
     else:
         meaning = _meaning(request, reply.status, body)
     return failure_of(request, reply, meaning, code=body.code, message=body.message)
+
+
+def meaning_of_row(code: str | None) -> Meaning:
+    """What one row of the answer to a batch of cancels says of its order."""
+    known = CODES_BY_REQUEST.get(("order.cancel", code or "")) or CODES.get(code or "")
+    return known or _UNLISTED_BUSINESS
 
 
 def _flaw(request: WireRequest, body: Body) -> Meaning | None:

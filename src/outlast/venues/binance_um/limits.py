@@ -68,6 +68,7 @@ COSTS: Final[Mapping[tuple[str, str], tuple[Cost, ...]]] = {
     ("GET", "/fapi/v1/algoOrder"): _weight(1),
     ("GET", "/fapi/v1/allOrders"): _weight(5),
     ("GET", "/fapi/v1/userTrades"): _weight(5),
+    ("GET", "/fapi/v1/income"): _weight(30),
     ("GET", "/fapi/v3/balance"): _weight(5),
     ("GET", "/fapi/v3/account"): _weight(5),
     ("GET", "/fapi/v3/positionRisk"): _weight(5),

@@ -27,6 +27,7 @@ __all__ = [
     "amount_of",
     "read_order",
     "read_orders",
+    "report_of",
     "status_of",
     "time_in_force_of",
     "type_of",
@@ -127,7 +128,7 @@ def read_order(
             raise ValueError("the answer is no object")
         if "algoId" in head and "algoStatus" not in head and request.name == "order.cancel":
             return failure_of(request, reply, _NO_DETAILS, message="cancel confirmed by id only")
-        report = _report(body, {instrument.venue_symbol: instrument}, is_algo="algoId" in head)
+        report = report_of(body, {instrument.venue_symbol: instrument}, is_algo="algoId" in head)
         if not _is_about(request, report, instrument):
             found = f"answer about {report.client_order_id!r} on {report.symbol}"
             return failure_of(request, reply, _OTHER_ORDER, message=found)
@@ -149,16 +150,21 @@ def read_orders(
 ) -> list[OrderReport] | Failure:
     def values(body: bytes) -> list[OrderReport]:
         return [
-            _report(row, instruments, is_algo="algoId" in decode(row, dict[str, msgspec.Raw]))
+            report_of(row, instruments, is_algo="algoId" in decode(row, dict[str, msgspec.Raw]))
             for row in decode(body, list[msgspec.Raw])
         ]
 
     return read(request, reply, values)
 
 
-def _report(
+def report_of(
     body: bytes | msgspec.Raw, instruments: Mapping[str, Instrument], *, is_algo: bool
 ) -> OrderReport:
+    """One order in an answer, of the engine or of the Algo service.
+
+    Raises:
+        ValueError: it is none, or its numbers cannot be.
+    """
     if is_algo:
         return _algo_report(decode(body, _AlgoRow), instruments)
     return _order_report(decode(body, _OrderRow), instruments)

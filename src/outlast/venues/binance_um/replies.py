@@ -50,6 +50,7 @@ __all__ = [
     "read_book",
     "read_dead_mans_switch",
     "read_executions",
+    "read_index_price",
     "read_mark_price",
     "read_positions",
     "read_time",
@@ -96,6 +97,7 @@ class _BalanceRow(Row):
 class _MarkPrice(Row):
     symbol: str
     mark_price: Decimal
+    index_price: Decimal | None = None
 
 
 class _Time(Row):
@@ -243,6 +245,21 @@ def read_mark_price(request: WireRequest, reply: WireReply) -> Decimal | Failure
         price = decode(body, _MarkPrice).mark_price
         if price <= 0:
             raise ValueError(f"markPrice {price}")
+        return price
+
+    return read(request, reply, values)
+
+
+def read_index_price(request: WireRequest, reply: WireReply) -> Decimal | Failure | None:
+    """What the coin costs on average at the spot markets of the index.
+
+    Source: Binance USD-M futures docs, Mark Price (`indexPrice`).
+    """
+
+    def values(body: bytes) -> Decimal | None:
+        price = decode(body, _MarkPrice).index_price
+        if price is not None and price <= 0:
+            raise ValueError(f"indexPrice {price}")
         return price
 
     return read(request, reply, values)

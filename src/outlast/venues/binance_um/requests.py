@@ -24,6 +24,7 @@ __all__ = [
     "PRODUCT",
     "TRAITS",
     "VENUE",
+    "WRITE_WITHIN_S",
     "cancel_all_orders",
     "cancel_order",
     "dead_mans_switch",
@@ -45,7 +46,7 @@ __all__ = [
 VENUE: Final = "binance-um"
 PRODUCT: Final = Product.USDM_FUTURES
 CONDITIONAL_APART: Final = True
-TRAITS: Final = Traits(dead_mans_switch=Scope.SYMBOL)
+TRAITS: Final = Traits(dead_mans_switch=Scope.SYMBOL, cancels_at_once=10)
 DEFAULT_ENDPOINTS: Final[Mapping[str, str]] = {
     "rest": "https://fapi.binance.com",
     "stream": "wss://fstream.binance.com",

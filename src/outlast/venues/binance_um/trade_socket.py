@@ -1,7 +1,7 @@
 """Orders for Binance USD-M futures over their WebSocket API: the same requests under other names.
 
-Source: Binance USD-M futures docs, WebSocket API: New Order, Cancel Order, New Algo Order, Cancel
-Algo Order; 2026-09. Cancelling all orders of a symbol goes over REST only.
+Source: Binance USD-M futures docs, WebSocket API: New Order, Modify Order, Cancel Order, New Algo
+Order, Cancel Algo Order; 2026-09. Cancels of several orders, or of all of a symbol, go over REST.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ frame = Frames(
     {
         ("POST", "/fapi/v1/order"): "order.place",
         ("DELETE", "/fapi/v1/order"): "order.cancel",
+        ("PUT", "/fapi/v1/order"): "order.modify",
         ("POST", "/fapi/v1/algoOrder"): "algoOrder.place",
         ("DELETE", "/fapi/v1/algoOrder"): "algoOrder.cancel",
     }

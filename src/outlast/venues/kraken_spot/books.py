@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -97,15 +97,18 @@ class _ExactMessage(BookMessage, gc=False):
     asks: list[_ExactLevel] = msgspec.field(default_factory=list)
 
 
-class _FloatFrame(msgspec.Struct, gc=False):
-    channel: str
-    type: str
+class _FloatUpdate(msgspec.Struct, tag_field="type", tag="update", gc=False):
+    channel: Literal["book"]
+    data: tuple[_FloatMessage]
+
+
+class _FloatSnapshot(msgspec.Struct, tag_field="type", tag="snapshot", gc=False):
+    channel: Literal["book"]
     data: tuple[_FloatMessage]
 
 
 class _ExactFrame(msgspec.Struct, gc=False):
-    channel: str
-    type: str
+    channel: Literal["book"]
     data: tuple[_ExactMessage]
 
 
@@ -121,7 +124,6 @@ class _Head(msgspec.Struct):
 
 _head: Final = msgspec.json.Decoder(_Head)
 _named: Final = msgspec.json.Decoder(list[_Named])
-_BOOK_HEAD: Final = b'{"channel":"book"'
 
 
 class BookDecoder:
@@ -134,8 +136,8 @@ class BookDecoder:
     __slots__ = ("_decode_exact", "_decode_float", "_exact")
 
     def __init__(self, exact_symbols: Iterable[str] = ()) -> None:
-        self._decode_float: Callable[[bytes], _FloatFrame] = msgspec.json.Decoder(
-            _FloatFrame
+        self._decode_float: Callable[[bytes], _FloatUpdate | _FloatSnapshot] = msgspec.json.Decoder(
+            _FloatUpdate | _FloatSnapshot
         ).decode
         self._decode_exact: Callable[[bytes], _ExactFrame] = msgspec.json.Decoder(
             _ExactFrame
@@ -148,19 +150,16 @@ class BookDecoder:
 
     def decode(self, raw: bytes) -> BookMessage | UnreadableBook | None:
         """The message; None when it is about something else. Never raises."""
-        # The order of a JSON object's fields promises nothing, so this is a short cut only.
-        if raw.startswith(_BOOK_HEAD) and not self._exact:
-            try:
-                frame = self._decode_float(raw)
-            except UNREADABLE:
-                return self._decode_slowly(raw)
-            message = frame.data[0]
-            if frame.type == "update":
-                return message
-            if frame.type == "snapshot":
-                message.is_snapshot = True
-                return message
-        return self._decode_slowly(raw)
+        if self._exact:
+            return self._decode_slowly(raw)
+        try:
+            frame = self._decode_float(raw)
+        except UNREADABLE:
+            return self._decode_slowly(raw)  # about something else, most likely
+        message = frame.data[0]
+        if type(frame) is not _FloatUpdate:
+            message.is_snapshot = True
+        return message
 
     def _decode_slowly(self, raw: bytes) -> BookMessage | UnreadableBook | None:
         try:
@@ -172,7 +171,10 @@ class BookDecoder:
             return None
         symbol: str | None = None
         try:
-            symbol = _named.decode(head.data)[0].symbol
+            symbols = {each.symbol for each in _named.decode(head.data)}
+            if len(symbols) != 1:
+                raise ValueError(f"{len(symbols)} books in one message")
+            (symbol,) = symbols
             message: BookMessage
             if symbol in self._exact:
                 message = self._decode_exact(raw).data[0]

@@ -215,6 +215,8 @@ ERRORS_BY_REQUEST: Final[Mapping[tuple[str, str], Meaning]] = {
     # strings comes depends on how the order was named, so they mean the same.
     ("order.cancel", "EOrder:Unknown order"): _NOT_OPEN,
     ("order.cancel", "EOrder:Invalid order"): _NOT_OPEN,
+    ("order.amend", "EOrder:Unknown order"): _NOT_OPEN,
+    ("order.amend", "EOrder:Invalid order"): _NOT_OPEN,
     ("order.read", "EOrder:Unknown order"): _NOT_FOUND,
     ("order.read", "EOrder:Invalid order"): _NOT_FOUND,
 }
@@ -247,6 +249,8 @@ ANSWERS: Final[Mapping[str, str | None]] = {
     "AddOrder": "txid",
     "CancelOrder": "count",
     "CancelAll": "count",
+    "AmendOrder": "amend_id",
+    "CancelOrderBatch": "count",
     "CancelAllOrdersAfter": "currentTime",
     "OpenOrders": "open",
     "ClosedOrders": "closed",

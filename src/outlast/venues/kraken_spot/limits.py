@@ -56,7 +56,9 @@ larger is budgeted."""
 
 _TRADING: Final[Mapping[str, int]] = {
     "AddOrder": 1,
+    "AmendOrder": 1,
     "CancelOrder": 0,
+    "CancelOrderBatch": 0,
     "CancelAll": 1,
     "CancelAllOrdersAfter": 1,
 }

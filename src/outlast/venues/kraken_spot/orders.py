@@ -38,7 +38,7 @@ from outlast.venues.kraken_spot.replies import (
     read,
     side_of,
 )
-from outlast.venues.kraken_spot.requests import canonical, is_venue_id
+from outlast.venues.kraken_spot.requests import PRICED, canonical, is_venue_id
 from outlast.wire import WireReply, WireRequest
 
 __all__ = ["TYPES", "read_order", "read_orders"]
@@ -91,6 +91,8 @@ class _OrderRow(Row):
     closetm: Decimal | None = None
     price: Decimal = Decimal(0)
     """The average of the executions."""
+    limitprice: Decimal = Decimal(0)
+    """The limit in force of an order that was triggered or amended; 0 where `descr` has it."""
     oflags: str = ""
     expiretm: Decimal | None = None
     timeinforce: str | None = None
@@ -217,6 +219,9 @@ def _report(txid: str, row: _OrderRow, symbols: Symbols) -> OrderReport:
         priced = _amount(row.descr.price, []) is not None
         order_type = OrderType.LIMIT if priced else OrderType.MARKET
     stop_price, price = _prices(order_type, row.descr.price, row.descr.price2, new)
+    if row.limitprice > 0 and order_type in PRICED:
+        check_amount("limitprice", row.limitprice)
+        price = row.limitprice
     updated = row.closetm if row.status in _ENDED else None
     return OrderReport(
         client_order_id=canonical(row.cl_ord_id) if row.cl_ord_id else txid,

@@ -29,6 +29,7 @@ from outlast.model import (
 )
 from outlast.private_wire import (
     AccountMoved,
+    AmountsShown,
     BalanceTold,
     FillsTold,
     FillTold,
@@ -426,6 +427,8 @@ class Reader:
                         amount=row.amount,
                     )
                 )
+        if kind == "snapshot":
+            news.append(AmountsShown())
         return news
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "read_book",
     "read_dead_mans_switch",
     "read_executions",
+    "read_index_price",
     "read_mark_price",
     "read_positions",
     "read_time",
@@ -296,6 +297,12 @@ class _Time(msgspec.Struct):
 class _Timer(msgspec.Struct, rename="camel"):
     current_time: str
     trigger_time: str | int | None = None
+
+
+def read_index_price(request: WireRequest, reply: WireReply) -> Decimal | Failure | None:
+    """Spot has no index: it is what an index is made of."""
+    del request, reply
+    return None
 
 
 def read_dead_mans_switch(request: WireRequest, reply: WireReply) -> float | Failure:

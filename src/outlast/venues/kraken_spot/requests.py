@@ -21,15 +21,19 @@ from outlast.wire import Auth, Lane, Traits, WireRequest
 __all__ = [
     "CONDITIONAL_APART",
     "DEFAULT_ENDPOINTS",
+    "PRICED",
     "PRODUCT",
+    "READ_WITHIN_S",
     "TRAITS",
     "VENUE",
+    "WRITE_WITHIN_S",
     "cancel_all_orders",
     "cancel_order",
     "canonical",
     "dead_mans_switch",
     "is_venue_id",
     "place_order",
+    "plain",
     "probe",
     "query_balances",
     "query_book",
@@ -47,11 +51,13 @@ VENUE: Final = "kraken-spot"
 PRODUCT: Final = Product.SPOT
 CONDITIONAL_APART: Final = False
 TRAITS: Final = Traits(
+    lists_account=True,
     dead_mans_switch=Scope.ACCOUNT,
     uses_nonce=True,
     uuid_order_ids=True,
     time_step_ms=1000.0,
     tells_state=False,
+    cancels_at_once=50,
 )
 DEFAULT_ENDPOINTS: Final[Mapping[str, str]] = {
     "rest": "https://api.kraken.com",
@@ -77,7 +83,8 @@ _TYPES: Final = {
     OrderType.TAKE_PROFIT_MARKET: "take-profit",
     OrderType.TAKE_PROFIT_LIMIT: "take-profit-limit",
 }
-_PRICED: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
+PRICED: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
+"""Orders with a limit price."""
 
 _VENUE_ID: Final = re.compile(r"O[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{6}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -123,7 +130,7 @@ def place_order(
         ("pair", instrument.venue_symbol),
         ("type", order.side.value),
         ("ordertype", _TYPES[order.order_type]),
-        ("volume", _plain(order.qty, field="qty")),
+        ("volume", plain(order.qty, field="qty")),
         *_prices(order),
         *_terms(order, now_ms),
         ("oflags", "fciq,post" if order.post_only else "fciq"),
@@ -146,11 +153,11 @@ def _prices(order: OrderRequest) -> list[tuple[str, str]]:
     if order.order_type.is_conditional:
         if order.stop_price is None:
             raise _invalid("stop_price", f"{order.order_type.value} orders need a stop_price")
-        prices.append(_plain(order.stop_price, field="stop_price"))
-    if order.order_type in _PRICED:
+        prices.append(plain(order.stop_price, field="stop_price"))
+    if order.order_type in PRICED:
         if order.price is None:
             raise _invalid("price", f"{order.order_type.value} orders need a price")
-        prices.append(_plain(order.price, field="price"))
+        prices.append(plain(order.price, field="price"))
     return list(zip(("price", "price2"), prices, strict=False))
 
 
@@ -313,8 +320,12 @@ def probe() -> WireRequest:
 # Inside -------------------------------------------------------------------------------------------
 
 
-def _plain(value: Decimal, *, field: str) -> str:
-    """`value` as plain text, exactly: no exponent. What is off the grid the venue refuses."""
+def plain(value: Decimal, *, field: str) -> str:
+    """`value` as plain text, exactly: no exponent. What is off the grid the venue refuses.
+
+    Raises:
+        InvalidOrder: it is no positive number, or one that no instrument has.
+    """
     if not value.is_finite() or value <= 0:
         raise _invalid(field, f"{field} is {value}; it must be a number above 0")
     if not -_EXPONENT_MAX <= value.adjusted() <= _EXPONENT_MAX:

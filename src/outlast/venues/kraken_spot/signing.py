@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -24,6 +25,11 @@ DEADLINE_MAX_MS: Final = 60_000
 NONCE_MAX: Final = 2**64 - 1
 
 _FORM: Final = ("Content-Type", "application/x-www-form-urlencoded")
+_JSON: Final = ("Content-Type", "application/json")
+_LISTS: Final = frozenset({"orders", "cl_ord_ids"})
+"""Parameters that are lists; in a `WireRequest` their text is JSON."""
+_DATED: Final = frozenset({"order.place", "order.amend"})
+"""What the engine refuses after a deadline."""
 _AGENT: Final = ("User-Agent", "outlast")
 """The edge has refused requests without one. Source: Kraken's feature page on API errors."""
 
@@ -40,8 +46,9 @@ def sign(
 ) -> HttpRequest:
     """`request` as one attempt. Public calls are GETs, private ones POSTs with a form.
 
-    A new order carries a deadline: the engine refuses it when it arrives later than
-    `timestamp_ms + valid_for_ms` by the venue's clock, so a lost one cannot come to life later.
+    What lists ids goes as JSON: a form has no lists. A new order or amendment carries a deadline:
+    the engine refuses it when it arrives later than `timestamp_ms + valid_for_ms` by the venue's
+    clock, so a lost one cannot come to life later.
 
     Raises:
         ConfigurationError: key, secret or nonce is missing or unusable, or `valid_for_ms` is
@@ -68,16 +75,17 @@ def sign(
             venue="kraken-spot",
         )
     params = [("nonce", str(nonce)), *request.params]
-    if request.name == "order.place":
+    if request.name in _DATED:
         params.append(("deadline", _rfc3339(timestamp_ms + valid_for_ms)))
-    body = _form(params).encode()
+    listed = [name for name, _ in params if name in _LISTS]
+    body = _json(params) if listed else _form(params).encode()
     signature = _signature(_needed("secret", secret, request), request.path, str(nonce), body)
     return HttpRequest(
         method="POST",
         url=url,
         headers=(
             _AGENT,
-            _FORM,
+            _JSON if listed else _FORM,
             ("API-Key", _needed("key", key, request)),
             ("API-Sign", signature),
         ),
@@ -88,6 +96,14 @@ def sign(
 
 def _form(params: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> str:
     return urlencode(params, quote_via=quote, safe="")
+
+
+def _json(params: list[tuple[str, str]]) -> bytes:
+    """The parameters as one object."""
+    body: dict[str, object] = {
+        name: json.loads(text) if name in _LISTS else text for name, text in params
+    }
+    return json.dumps(body, separators=(",", ":")).encode()
 
 
 def _signature(secret: str, path: str, nonce: str, body: bytes) -> str:

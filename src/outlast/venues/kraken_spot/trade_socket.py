@@ -4,7 +4,8 @@ The venue closes an authenticated connection that subscribes to nothing, so this
 `executions` without a snapshot, and does not read them: the private stream does. The counters are
 the same as over REST, and a deadline goes with every new order.
 
-Source: Kraken docs, WebSocket v2: add_order, cancel_order, cancel_all; read 2026-05-27. That an
+Source: Kraken docs, WebSocket v2: add_order, amend_order, cancel_order, batch_cancel,
+cancel_all; read 2026-05-27. The count of a batch at the top level: seen by kraken-async-rs. That an
 idle connection without a subscription is closed: Kraken SDK guide, websockets.
 """
 
@@ -40,7 +41,9 @@ PING: Final[bytes | None] = frames.PING
 
 _GREETING: Final = 0
 """The number of the greeting and of pings: no request has it."""
-_METHODS: Final = frozenset({"add_order", "cancel_order", "cancel_all"})
+_METHODS: Final = frozenset(
+    {"add_order", "amend_order", "batch_cancel", "cancel_order", "cancel_all"}
+)
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -82,6 +85,15 @@ def frame(
             params |= _order(given, request.symbol)
             params["deadline"] = frames.rfc3339(timestamp_ms + valid_for_ms)
             return frames.request("add_order", params, number)
+        case "AmendOrder":
+            params |= _amendment(given)
+            params["deadline"] = frames.rfc3339(timestamp_ms + valid_for_ms)
+            return frames.request("amend_order", params, number)
+        case "CancelOrderBatch":
+            params["orders"] = msgspec.json.decode(given.get("orders", "[]"))
+            if "cl_ord_ids" in given:
+                params["cl_ord_id"] = msgspec.json.decode(given["cl_ord_ids"])
+            return frames.request("batch_cancel", params, number)
         case "CancelOrder":
             txid = given.get("txid")
             params |= {"order_id": [txid]} if txid else {"cl_ord_id": [given["cl_ord_id"]]}
@@ -119,12 +131,26 @@ def _order(given: Mapping[str, str], symbol: str) -> dict[str, object]:
     return params
 
 
+def _amendment(given: Mapping[str, str]) -> dict[str, object]:
+    """`order_qty` has to be there, whether it changes or not."""
+    txid = given.get("txid")
+    params: dict[str, object] = {"order_id": txid} if txid else {"cl_ord_id": given["cl_ord_id"]}
+    params["order_qty"] = frames.number(given["order_qty"])
+    if "limit_price" in given:
+        params["limit_price"] = frames.number(given["limit_price"])
+    if "post_only" in given:
+        params["post_only"] = True
+    return params
+
+
 class _Answer(msgspec.Struct):
     method: str
     req_id: int | None = None
     success: bool | None = None
     error: str | None = None
     result: msgspec.Raw = msgspec.Raw(b"null")
+    orders_cancelled: int | None = None
+    """Of a batch of cancels; its page has a `count` in `result` instead."""
 
 
 class _Placed(msgspec.Struct):
@@ -159,6 +185,8 @@ def _body(answer: _Answer) -> bytes:
         except UNREADABLE:
             return b"{}"
         result = {"txid": [placed.order_id]}
+    elif answer.method == "batch_cancel" and answer.orders_cancelled is not None:
+        result = {"count": answer.orders_cancelled}
     elif answer.method == "cancel_order":
         result = {"count": 1}  # one answer for each order: this one is canceled
     return _encode({"error": [], "result": result})
