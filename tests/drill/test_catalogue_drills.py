@@ -1,79 +1,54 @@
-"""Every scenario of the catalogue with the outlast bot: its verdict holds.
+"""Every scenario of the catalogue with the outlast bot, each with its own seed: its verdict holds.
 
-Whole, but for those that last longer than six hours: of these a phase is played for an hour at
-most, since its second hour says what the first one did. `outlast drill` plays them whole.
-
-What needs a capability that outlast does not have yet is listed by name, with the reason: it is
-expected to fail, strictly, so that it must be taken off the list when it turns green.
+Whole, but for those that last longer than six hours (see `benchmarks.catalogue.shortened`); `make
+catalogue` plays each with twenty seeds, and `outlast drill` plays them whole.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import sys
+from pathlib import Path
 
 import pytest
 
-from outlast.drill.run import REST_S, bots_for, run_bot
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the benchmarks are beside the package
+
+from benchmarks.catalogue import Drill, play, shortened, summary
+from outlast.drill.run import bots_for
 from outlast.mock.scenario.catalogue import slugs
 from outlast.mock.scenario.load import load
-from outlast.mock.scenario.model import Scenario
-
-LONG_S, PHASE_MAX_S = 6 * 3600.0, 3600.0
-
-_CACHES = "caches that say when what the venue shows may not be true"
-_CERTAINTY = "order certainty: what the polls find missing is doubted, and repetition is bounded"
-
-NEEDS: dict[str, str] = {
-    "binance-um-halt-2025-08-29": f"attempts_per_intent; {_CERTAINTY}",
-    "fills-reported-late": f"no_trade_on_untrusted, reconciled_by_end; {_CACHES}",
-    "kraken-degraded-cancel-only-recovery": (
-        f"reconciled_by_end: an order that the venue cancelled without a word; {_CACHES}"
-    ),
-    "quorum-loss-backlog": f"reconciled_by_end: balances stale to the end; {_CACHES}",
-    "zero-balances": f"no_trade_on_untrusted while balances are stale; {_CACHES}",
-}
-"""scenario -> the invariants that do not hold yet, and the capability that they wait for."""
-
-
-def cases() -> list:
-    return [
-        pytest.param(
-            slug,
-            marks=[pytest.mark.xfail(reason=NEEDS[slug], strict=True)] if slug in NEEDS else [],
-        )
-        for slug in slugs()
-    ]
-
-
-def shortened(scenario: Scenario) -> Scenario:
-    lengths = [phase.duration_s or REST_S for phase in scenario.phases]
-    if sum(lengths) <= LONG_S:
-        return scenario
-    phases = tuple(
-        replace(
-            phase,
-            duration_s=min(length_s, PHASE_MAX_S),
-            timeline=tuple(c for c in phase.timeline if c.at_s < PHASE_MAX_S),
-            events=tuple(e for e in phase.events if e.at_s < PHASE_MAX_S),
-        )
-        for phase, length_s in zip(scenario.phases, lengths, strict=True)
-    )
-    return replace(scenario, phases=phases)
 
 
 @pytest.mark.timeout(600)  # a night of two hours takes some seconds of CPU; tests run side by side
-@pytest.mark.parametrize("slug", cases())
+@pytest.mark.parametrize("slug", slugs())
 def test_the_verdict_holds(slug):
-    scenario = shortened(load(slug))
+    scenario = load(slug)
     assert "outlast" in bots_for(scenario), f"outlast does not trade on {scenario.venues}"
-    result = run_bot(scenario, "outlast", seed=scenario.seed)
-    assert result.died_of is None
-    broken = [
-        f"{row['invariant']}: {row['evidence']}" for row in result.verdict if row["holds"] is False
-    ]
-    assert not broken, "\n" + "\n".join(broken)
+    drill = play(slug)
+    assert not drill.broken, "\n" + "\n".join(f"{k}: {v}" for k, v in drill.broken.items())
 
 
-def test_the_catalogue_is_whole_and_the_list_names_nothing_else():
+def test_the_catalogue_is_whole():
     assert len(slugs()) >= 25
-    assert set(NEEDS) <= set(slugs())
+
+
+def test_only_what_lasts_longer_than_six_hours_is_shortened():
+    short, long = load("zero-balances"), load("maintenance-overrun")
+    assert shortened(short) is short
+    lengths = [phase.duration_s for phase in shortened(long).phases]
+    assert lengths == [3600.0, 3600.0, 1200.0, 3600.0, 3600.0]
+
+
+def test_the_summary_says_what_breaks_in_which_seed():
+    told = summary(
+        [
+            Drill("a", 1, {}, 0.5),
+            Drill("b", 1, {"no_ban": "a ban"}, 0.5),
+            Drill("b", 2, {}, 0.5),
+            Drill("b", 3, {"no_ban": "a ban", "risk_first": "late"}, 0.5),
+        ]
+    )
+    assert [" ".join(line.split()) for line in told] == [
+        "a 1 of 1",
+        "b 1 of 3 no_ban in 1, 3; risk_first in 3",
+    ]

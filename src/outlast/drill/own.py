@@ -70,7 +70,7 @@ def run_function(
 ) -> BotResult:
     """Run an async function through the whole scenario, in virtual time.
 
-    It is called with the object that `outlast mock` prints first, if it takes an argument. It may
+    It is called with the object that `outlast mock` prints first, if it needs an argument. It may
     return before the end; at the end it is cancelled.
 
     Raises:
@@ -83,7 +83,7 @@ def run_function(
     async def main() -> BotResult:
         async with MockExchange(scenario, seed=seed) as mock:
             described = mock.describe()
-            arguments = (described,) if inspect.signature(bot).parameters else ()
+            arguments = (described,) if _asks_for_more(bot) else ()
             with _environment(environment(described)):
                 playing = asyncio.ensure_future(bot(*arguments))
                 await _watch(mock, progress, _LOOK_EVERY_S)
@@ -132,6 +132,14 @@ def run_command(
                 await _stop(process, ended)
 
     return asyncio.run(main())
+
+
+def _asks_for_more(bot: Bot) -> bool:
+    """Whether it cannot be called without an argument."""
+    return any(
+        one.default is one.empty and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+        for one in inspect.signature(bot).parameters.values()
+    )
 
 
 def environment(described: Mapping[str, Any]) -> dict[str, str]:

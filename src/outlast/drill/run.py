@@ -69,10 +69,14 @@ def run_bot(
     seed: int,
     progress: Progress = lambda *_: None,
     live: bool = False,
+    venue: str | None = None,
+    strategy: Strategy | None = None,
 ) -> BotResult:
     """Run one bot through the whole scenario.
 
     Args:
+        venue: one of the scenario's; None chooses one.
+        strategy: what the bot does; None is what `strategy_for` says.
         progress: hears how far it is.
         live: on real sockets of this machine, and for as long as the scenario lasts. What it costs
             is told as it is; two runs are never quite the same.
@@ -80,8 +84,8 @@ def run_bot(
     Raises:
         ConfigurationError: the scenario is about venues that the bot does not trade on.
     """
-    venue = _venue_of(scenario, bot)
-    if venue is None:
+    venue = venue or _venue_of(scenario, bot)
+    if venue not in scenario.venues or venue not in TRADES_ON[bot]:
         able = bots_for(scenario)
         raise ConfigurationError(
             f"scenario {scenario.scenario} is about {', '.join(scenario.venues)}; the bot {bot} "
@@ -98,7 +102,9 @@ def run_bot(
         if live:
             # Bots date their requests by the machine's clock: the night is played as of now.
             scenario = replace(scenario, t0_ms=round(time.time() * 1000))
-        main = functools.partial(_drill, scenario, venue, bot, seed, journal, progress, live)
+        main = functools.partial(
+            _drill, scenario, venue, bot, seed, journal, progress, live, strategy
+        )
         return asyncio.run(main()) if live else sim.run(main, seed=seed, t0=scenario.t0_ms / 1000)
 
 
@@ -120,11 +126,12 @@ async def _drill(
     journal: Path,
     progress: Progress,
     live: bool,
+    strategy: Strategy | None,
 ) -> BotResult:
     async with MockExchange(scenario, venues=[venue], seed=seed) as mock:
         whole_s = length_s(scenario)
         ended = asyncio.Event()
-        playing = asyncio.create_task(_play(mock, venue, bot, seed, journal, ended, live))
+        playing = asyncio.create_task(_play(mock, venue, bot, seed, journal, ended, live, strategy))
         look_every_s = LOOK_EVERY_LIVE_S if live else LOOK_EVERY_S
         while (elapsed_s := mock.run.clock.elapsed_s) < whole_s:
             progress(elapsed_s, whole_s)
@@ -148,12 +155,13 @@ async def _play(
     journal: Path,
     ended: asyncio.Event,
     live: bool,
+    strategy: Strategy | None,
 ) -> tuple[Mapping[str, Any] | None, str | None]:
     """Let the bot trade until the scenario ends; its belief, and what killed it before."""
     wires = mock.describe()["venues"][venue]
     url, key, secret = wires["endpoints"]["rest"], wires["key"], wires["secret"]
     clock: Clock = SystemClock() if live else sim.clock()
-    strategy = strategy_for(mock.scenario)
+    strategy = strategy or strategy_for(mock.scenario)
     if bot == "outlast":
         trading = asyncio.create_task(
             outlast_bot.run(

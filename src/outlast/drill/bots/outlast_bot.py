@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from outlast.client.connect import connect
+from outlast.client.gate_settings import GateSettings
 from outlast.client.session import Session
 from outlast.client.settings import Settings
 from outlast.drill.strategy import Strategy
@@ -19,6 +20,8 @@ __all__ = ["OutlastTrader", "belief_of", "run"]
 
 SMALL: Final = Decimal(200)
 """What a small order is worth, in the quote currency."""
+ACCOUNT_FRESH_S: Final = 3.0
+"""What an entry is based on is no older: an account that shows zeros is seen before the order."""
 PAUSE_S: Final = 5.0
 """After a price, or a session, that could not be had."""
 
@@ -105,7 +108,7 @@ async def run(
             key=key,
             secret=secret,
             journal=journal,
-            settings=Settings(seed=seed),
+            settings=Settings(seed=seed, gate=GateSettings(account_fresh_s=ACCOUNT_FRESH_S)),
             endpoints={"rest": url},
             clock=clock,
         )
