@@ -389,6 +389,7 @@ class Checker:
     def _take_request(self, record: RequestRecord) -> None:
         c = self.case.by_account.get((record.venue, record.account or ""))
         self._say(lambda: request_line(record))
+        self.case.take_lockout(record)
         for hook in self._on["requested"]:
             hook(c, record)
 

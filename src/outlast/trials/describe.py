@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from outlast.mock.scenario.model import Effect, FaultRule, Reply
-from outlast.trials.model import Action, Disruption, DrawnFault, Trial
+from outlast.trials.model import Action, ClientPlan, Disruption, DrawnFault, Trial
 from outlast.trials.workload import GIVING_UP
 
 __all__ = ["describe"]
@@ -25,7 +25,10 @@ def describe(trial: Trial) -> list[str]:
     if scenario.limits.factor is not None:
         lines.append(f"limits: {scenario.limits.factor:g} of the usual, and told so")
     for client in trial.clients:
-        lines.append(f"{client.name} on {client.venue}: {len(client.actions)} actions")
+        lines.append(
+            f"{client.name} on {client.venue}: {len(client.actions)} actions; "
+            f"{_listens(client)}, orders {client.order_entry}"
+        )
         lines += [f"  {_action(action)}" for action in client.actions]
     lines += _phases(trial)
     lines += [f"at {d.at_s:g} s {d.client}: {_disruption(d)}" for d in trial.disruptions]
@@ -35,6 +38,10 @@ def describe(trial: Trial) -> list[str]:
         lines.append("the venue allows less than it says")
     lines += [f"not held to {slug}: {why}" for slug, why in trial.not_held_to.items()]
     return lines
+
+
+def _listens(client: ClientPlan) -> str:
+    return "listens to its account" if client.streams else "asks for its account"
 
 
 def _action(action: Action) -> str:

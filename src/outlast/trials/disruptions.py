@@ -22,6 +22,7 @@ KILL_WITHIN_S: Final = 20.0
 """A program that does too little to reach the step at which it is to be killed dies after so long:
 an idle session makes a few steps a minute."""
 
+_SAME_INSTANT_S: Final = 1e-6
 _USUAL_MEDIAN_S: Final = 0.005  # of a fresh network: see `sim.Network`
 _SLOW_TAIL: Final = 0.05
 _SLOW_TAIL_X: Final = 10.0
@@ -102,7 +103,8 @@ class Disruptor:
                 self._network.names.fail(name_of_venue_for(client.name))
 
     def _take_back_if_due(self, name: str, kind: DisruptionKind) -> None:
-        if self._until.get((name, kind), math.inf) <= self._network.now:
+        # The loop's clock may round an instant down by as much as its own resolution.
+        if self._until.get((name, kind), math.inf) <= self._network.now + _SAME_INSTANT_S:
             self._take_back(name, kind)
 
     def _take_back(self, name: str, kind: DisruptionKind) -> None:

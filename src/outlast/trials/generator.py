@@ -23,13 +23,16 @@ from outlast.trials.focus import FOCUSES, plot
 from outlast.trials.honesty import is_header_honest, late_apply_max_s, not_held_to
 from outlast.trials.machine_faults import MACHINE_FAULTS, draw_disruptions
 from outlast.trials.model import ClientPlan, Disruption, DrawnFault, Trial
+from outlast.trials.paths import draw_paths
 from outlast.trials.reply_faults import REPLY_FAULTS, Builder
 from outlast.trials.sketch import PhaseSketch, Sketch, Stroke, stream_of
 from outlast.trials.venue_faults import LIES, VENUE_FAULTS
 from outlast.trials.workload import GIVING_UP, declare_limits, declare_world, draw_clients, unified
 
 __all__ = [
+    "BOOK_FAULTS",
     "FAULT_TYPES",
+    "SOCKET_FAULTS",
     "STREAM_FAULTS",
     "VENUES",
     "draw_focused_trial",
@@ -53,6 +56,10 @@ FAULT_TYPES: Final[Mapping[str, str]] = {
 """Every fault type, in one line."""
 STREAM_FAULTS: Final = frozenset(slug for slug in VENUE_FAULTS if slug.startswith("stream_"))
 """Those that only strike a client that listens to a stream."""
+BOOK_FAULTS: Final = frozenset({"stream_bad_checksum"})
+"""Those that only strike a client that reads a book."""
+SOCKET_FAULTS: Final = frozenset(slug for slug in VENUE_FAULTS if slug.startswith("socket_"))
+"""Those that only strike a client whose orders go by socket."""
 
 _NOT_TOGETHER: Final = (("order_denied", "history_late"),)
 """Pairs of which a seed has one at most. A filled order that the query denies and that the history
@@ -300,7 +307,7 @@ def _played_by(
     return Trial(
         seed=seed,
         scenario=scenario,
-        clients=clients,
+        clients=draw_paths(seed, clients),
         disruptions=tuple(disruptions),
         safety_s=safety_s,
         liveness_s=liveness_s,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
+from typing import Literal
 
 from outlast.mock.scenario.model import Scenario
 
@@ -16,10 +17,15 @@ __all__ = [
     "Disruption",
     "DisruptionKind",
     "DrawnFault",
+    "OrderEntry",
     "Trial",
     "TrialResult",
     "Violation",
 ]
+
+
+OrderEntry = Literal["rest", "websocket-first"]
+"""Which way orders and cancels travel: see `Settings.order_entry`."""
 
 
 class ActionKind(Enum):
@@ -68,6 +74,9 @@ class ClientPlan:
     """Also the name of its simulated host, such as `bot-1`."""
     venue: str
     actions: tuple[Action, ...]
+    streams: bool = False
+    """Whether its session listens to the stream of its account."""
+    order_entry: OrderEntry = "rest"
 
 
 class DisruptionKind(Enum):

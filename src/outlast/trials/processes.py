@@ -133,7 +133,12 @@ class SimulatedClient:
             endpoints=self._endpoints,
             journal=self.disk.open(),
             clock=self.clock,
-            settings=Settings(seed=seed, recovery=_RECOVERY),
+            settings=Settings(
+                seed=seed,
+                recovery=_RECOVERY,
+                streams=self.plan.streams,
+                order_entry=self.plan.order_entry,
+            ),
         )
 
     def next_action(self) -> Action | None:

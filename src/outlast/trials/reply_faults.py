@@ -21,6 +21,7 @@ from outlast.trials.sketch import How, Stroke, heavy_tailed, lasting
 __all__ = [
     "HORIZON_S",
     "LATE_APPLY_FAIR_S",
+    "MAYBE_APPLIED",
     "PROVED_AFTER_S",
     "REPLY_FAULTS",
     "Builder",
@@ -56,7 +57,8 @@ _READS: Final = (
     [*_LOOKUPS, "account.*", "market.read", "time"],
 )
 _ANY: Final = (*_WRITES, *_READS, ["*"])
-_MAYBE_APPLIED: Final = ("none", "apply", {"apply": 0.35}, {"apply": 0.7})
+MAYBE_APPLIED: Final = ("none", "apply", {"apply": 0.35}, {"apply": 0.7})
+"""What the engine does with a write whose answer says nothing about it."""
 
 
 def _latency(rng: random.Random, usual_s: float, most_s: float) -> dict[str, str]:
@@ -138,12 +140,12 @@ def _truncated_body(s: Stroke) -> None:
 
 def _empty_body(s: Stroke) -> None:
     status = s.rng.choice((200, 200, 200, 500, 503))
-    s.rule(s.rng.choice(_ANY), reply={"empty": status}, effect=s.rng.choice(_MAYBE_APPLIED))
+    s.rule(s.rng.choice(_ANY), reply={"empty": status}, effect=s.rng.choice(MAYBE_APPLIED))
 
 
 def _html_page(s: Stroke) -> None:
     page = s.rng.choice(("cdn-500", "cdn-502", "cdn-520", "cdn-522"))
-    s.rule(s.rng.choice(_ANY), reply={"html": page}, effect=s.rng.choice(_MAYBE_APPLIED))
+    s.rule(s.rng.choice(_ANY), reply={"html": page}, effect=s.rng.choice(MAYBE_APPLIED))
 
 
 def _wrong_json(s: Stroke) -> None:
@@ -162,13 +164,13 @@ def _wrong_json(s: Stroke) -> None:
     s.rule(
         s.rng.choice(_ANY),
         reply={"json": s.rng.choice(bodies)},
-        effect=s.rng.choice(_MAYBE_APPLIED),
+        effect=s.rng.choice(MAYBE_APPLIED),
     )
 
 
 def _bad_gateway(s: Stroke) -> None:
     reply = {"http": {"status": s.rng.choice((500, 502, 504)), "body": ""}}
-    s.rule(s.rng.choice(_ANY), reply=reply, effect=s.rng.choice(_MAYBE_APPLIED))
+    s.rule(s.rng.choice(_ANY), reply=reply, effect=s.rng.choice(MAYBE_APPLIED))
 
 
 # --- what the venue's machinery says -------------------------------------------------------------
@@ -189,7 +191,7 @@ def _outcome_unknown(reply: Reply) -> Builder:
 
     def build(s: Stroke) -> None:
         latency = _latency(s.rng, 1.0, 4.0) if s.rng.random() < 0.5 else None
-        effect = s.rng.choice(_MAYBE_APPLIED)
+        effect = s.rng.choice(MAYBE_APPLIED)
         s.rule(s.rng.choice(_WRITES), reply=reply, effect=effect, latency=latency)
 
     return build

@@ -10,12 +10,14 @@ import signal
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from outlast.trials.checker import Checker
 from outlast.trials.generator import (
+    BOOK_FAULTS,
     FAULT_TYPES,
+    SOCKET_FAULTS,
     STREAM_FAULTS,
     VENUES,
     draw_focused_trial,
@@ -23,7 +25,8 @@ from outlast.trials.generator import (
     draw_trial_of,
     venues_of,
 )
-from outlast.trials.model import Trial, TrialResult, Violation
+from outlast.trials.model import OrderEntry, Trial, TrialResult, Violation
+from outlast.trials.paths import on_paths
 from outlast.trials.world import run_trial
 
 __all__ = ["AT_LARGE", "Kind", "Totals", "play", "play_all"]
@@ -39,6 +42,10 @@ class Kind:
     """A name of `focus.FOCUSES`."""
     venue: str | None = None
     """None for those that trials are drawn on by default."""
+    streams: bool | None = None
+    """Whether every client listens to the stream of its account; None: as drawn."""
+    order_entry: OrderEntry | None = None
+    """Which way the orders of every client travel; None: as drawn."""
 
     @property
     def venues(self) -> tuple[str, ...]:
@@ -47,9 +54,19 @@ class Kind:
     def options(self) -> list[str]:
         """The options of `outlast simulate` that choose it."""
         chosen = {"scenario": self.scenario, "focus": self.focus, "venue": self.venue}
-        return [f"--{name} {value}" for name, value in chosen.items() if value is not None]
+        options = [f"--{name} {value}" for name, value in chosen.items() if value is not None]
+        if self.streams is not None:
+            options.append("--streams" if self.streams else "--no-streams")
+        if self.order_entry is not None:
+            options.append(f"--order-entry {self.order_entry}")
+        return options
 
     def draw(self, seed: int) -> Trial:
+        trial = self._draw(seed)
+        clients = on_paths(trial.clients, streams=self.streams, order_entry=self.order_entry)
+        return replace(trial, clients=clients)
+
+    def _draw(self, seed: int) -> Trial:
         assert self.scenario is None or self.focus is None
         if self.scenario is not None:
             return draw_trial_of(seed, self.scenario, venues=self.venues)
@@ -71,10 +88,15 @@ def play(
     scenario: str | None = None,
     focus: str | None = None,
     venue: str | None = None,
+    streams: bool | None = None,
+    order_entry: OrderEntry | None = None,
     log: Callable[[str], None] | None = None,
 ) -> TrialResult:
     """Draw one trial, play it and check it: see `Kind`."""
-    return Kind(scenario=scenario, focus=focus, venue=venue).play(seed, log=log)
+    kind = Kind(
+        scenario=scenario, focus=focus, venue=venue, streams=streams, order_entry=order_entry
+    )
+    return kind.play(seed, log=log)
 
 
 def play_all(
@@ -181,6 +203,10 @@ def _why_never(slug: str, kind: Kind) -> str:
     elsewhere = venues_of(slug)
     if not set(elsewhere) & set(kind.venues):
         return f"only on {', '.join(elsewhere)}, where no trial is drawn"
-    if slug in STREAM_FAULTS:
-        return "no client of a trial opens a stream"
+    if slug in BOOK_FAULTS:
+        return "no client of a trial reads a book"
+    if slug in STREAM_FAULTS and kind.streams is False:
+        return "no client of these trials listens to a stream"
+    if slug in SOCKET_FAULTS and kind.order_entry == "rest":
+        return "no order of these trials goes by socket"
     return ""

@@ -158,16 +158,22 @@ class Stroke:
         where: Data | None = None,
         lingers_s: float = 0.0,
         how: How = How.NOW_AND_THEN,
+        comes_last: bool = False,
         **terms: Any,
     ) -> None:
-        """Put a rule into a phase; `how` often it strikes there is drawn."""
+        """Put a rule into a phase; `how` often it strikes there is drawn.
+
+        `comes_last`: after all others, whose numbers it leaves as they are. Rules for `ws.api` are
+        asked first wherever they stand.
+        """
         for phase in self.phases(lingers_s=lingers_s):
             p, asked = self._chance(how)
             asked |= where or {}
             if self.venues != self.sketch.venues:
                 asked["venue"] = list(self.venues)
             rule = fault(match, where=asked or None, p=p, **terms)
-            phase.rules.append((self.rng.random(), self.slug, rule))
+            rank = self.rng.random() + (1.0 if comes_last else 0.0)
+            phase.rules.append((rank, self.slug, rule))
 
     def _chance(self, how: How) -> tuple[float | None, dict[str, Any]]:
         """`p` and what of `where` goes with it. A `p` of 1 would silence all rules below."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from outlast.trials.reply_faults import Builder
+from outlast.trials.reply_faults import MAYBE_APPLIED, Builder
 from outlast.trials.sketch import How, Stroke, heavy_tailed, lasting
 
 __all__ = ["LIES", "VENUE_FAULTS"]
@@ -177,6 +177,21 @@ def _fill_unstreamed(s: Stroke) -> None:
     s.rule("orders.create", reply="ok", effect={"apply_silently": True})
 
 
+def _socket(*replies: Any) -> Builder:
+    """What becomes of a request by socket; nothing of it tells whether it was carried out."""
+
+    def build(s: Stroke) -> None:
+        reply, effect = s.rng.choice(replies), s.rng.choice(MAYBE_APPLIED)
+        s.rule("ws.api", reply=reply, effect=effect, comes_last=True)
+
+    return build
+
+
+def _socket_swallows(s: Stroke) -> None:
+    hang = {"hang": lasting(heavy_tailed(s.rng, 8, 30))}
+    s.rule("ws.api", reply=hang, effect=s.rng.choice(MAYBE_APPLIED), comes_last=True)
+
+
 def _status_page_wrong(s: Stroke) -> None:
     """Red while all is well, or green while nothing works: it knows nothing of either."""
     page = s.rng.choice(("degraded", "partial", "major", "maintenance"))
@@ -248,6 +263,11 @@ VENUE_FAULTS: Final[Mapping[str, tuple[str, tuple[str, ...], Builder]]] = {
     "stream_refused": ("the stream's handshake is refused", _EVERYWHERE, _stream_refused),
     "fill_unstreamed": ("applied, and the user stream says nothing", _EVERYWHERE,
                         _fill_unstreamed),
+    "socket_swallows": ("requests by socket stay unanswered", _EVERYWHERE, _socket_swallows),
+    "socket_cut": ("the socket is cut under a request", _EVERYWHERE,
+                   _socket({"reset": "request"}, {"reset": "headers"})),
+    "socket_garbled": ("requests by socket are answered with what nobody can read", _EVERYWHERE,
+                       _socket({"html": "cdn-502"}, {"empty": 200}, {"http": {"status": 504}})),
     "status_page_wrong": ("the status page tells of trouble that is not there", _EVERYWHERE,
                           _status_page_wrong),
     "status_page_down": ("the status page does not answer", _EVERYWHERE, _status_page_down),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass
 from typing import Final
 
 from outlast.client.orders import CancelReport
@@ -13,7 +14,17 @@ from outlast.mock.records import RequestRecord
 from outlast.mock.traffic import settled_ms
 from outlast.model import Order as ModelOrder
 from outlast.trials.invariants.case import Case, Family
-from outlast.trials.invariants.facts import FINAL, Attempt, ClientFacts, Note, Order, stamp_of
+from outlast.trials.invariants.facts import (
+    FINAL,
+    Attempt,
+    ClientFacts,
+    Mark,
+    Note,
+    Order,
+    mark_of,
+    mark_of_record,
+    turned_away,
+)
 from outlast.trials.watching import Answer, Asked, Ending
 
 __all__ = ["Evidence"]
@@ -28,9 +39,23 @@ _WRITTEN_WITHIN_S: Final = 5.0
 _SAME_INSTANT_S: Final = 0.002
 """Instants of the venue are whole milliseconds."""
 
-_Key = tuple[str, str, str, str]
-"""Venue, method, path and the timestamp or nonce that was signed. The venue cannot tell whose a
-request is that it refuses at the door, and no two clients sign alike but by chance."""
+_LISTENING: Final = "stream.key"
+"""The endpoint of what is said to a socket before it tells of an account."""
+
+_Key = tuple[str, Mark]
+"""The venue and the mark of the request. The venue cannot tell whose a request is that it refuses
+at the door, and no two clients sign alike but by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """One request by the client's journal."""
+
+    c: ClientFacts
+    sent_s: float
+    done_s: float
+    path: str
+    says: str
 
 
 class Evidence(Family):
@@ -40,17 +65,17 @@ class Evidence(Family):
         super().__init__(case)
         self._requests: dict[_Key, list[tuple[ClientFacts | None, RequestRecord]]] = {}
         """What the venue got."""
-        self._answered: dict[_Key, list[tuple[ClientFacts, Attempt]]] = {}
-        self._unanswered: dict[_Key, list[tuple[ClientFacts, Attempt]]] = {}
+        self._answered: dict[_Key, list[_Sent]] = {}
+        self._unanswered: dict[_Key, list[_Sent]] = {}
         """Attempts without an answer: their requests may have arrived, then, later or never."""
 
     # Each request is an attempt, and each answered attempt a request.
 
     def requested(self, c: ClientFacts | None, record: RequestRecord) -> None:
-        if record.transport != "rest":
-            return  # over a socket of the venue: nothing of today's client
+        if record.transport != "rest" and record.endpoint == _LISTENING:
+            return  # a stream opens with it: it asks for nothing but to be told
         self.case.examined["evidence-complete"] += 1
-        key = (record.venue, record.method, record.path, stamp_of(record))
+        key = (record.venue, mark_of_record(record))
         self._requests.setdefault(key, []).append((c, record))
 
     def attempted(self, c: ClientFacts, attempt: Attempt) -> None:
@@ -61,11 +86,10 @@ class Evidence(Family):
             )
         if attempt.outcome == "not_sent":
             return  # should the venue have got it all the same, it will be missed there
-        key = (c.venue, attempt.method, attempt.path, attempt.stamp)
-        if attempt.http_status is None:
-            self._unanswered.setdefault(key, []).append((c, attempt))
-        else:
-            self._answered.setdefault(key, []).append((c, attempt))
+        key = (c.venue, mark_of(attempt))
+        sent = _Sent(c, attempt.sent_s, attempt.done_s, attempt.path, str(attempt))
+        side = self._unanswered if attempt.http_status is None else self._answered
+        side.setdefault(key, []).append(sent)
 
     def finish(self) -> None:
         for c in self.case.clients.values():
@@ -84,26 +108,26 @@ class Evidence(Family):
         )
         arrivals = [self.case.at_s(record.arrived_ms) for _c, record in by_arrival]
 
-        def take(c: ClientFacts, attempt: Attempt) -> bool:
-            first = bisect_left(arrivals, attempt.sent_s - _SAME_INSTANT_S)
+        def take(sent: _Sent) -> bool:
+            first = bisect_left(arrivals, sent.sent_s - _SAME_INSTANT_S)
             for at in range(first, len(arrivals)):
-                if by_arrival[at][0] in (c, None):
+                if by_arrival[at][0] in (sent.c, None):
                     del arrivals[at], by_arrival[at]
                     return True
             return False
 
         answered = self._answered.get(key, ())
-        for c, attempt in sorted(answered, key=lambda entry: entry[1].sent_s, reverse=True):
+        for sent in sorted(answered, key=lambda sent: sent.sent_s, reverse=True):
             # The venue may not have settled one yet whose answer comes in pieces.
-            if not take(c, attempt) and self.case.now_s - attempt.done_s > _ON_ITS_WAY_S:
+            if not take(sent) and self.case.now_s - sent.done_s > _ON_ITS_WAY_S:
                 self.fail(
                     "evidence-complete",
-                    f"{c.name}: {attempt} is on record, but the venue got no such request",
-                    key=f"unmet/{attempt.path}/{attempt.sent_s}",
+                    f"{sent.c.name}: {sent.says} is on record, but the venue got no such request",
+                    key=f"unmet/{sent.path}/{sent.sent_s}",
                 )
         unanswered = self._unanswered.get(key, ())
-        for c, attempt in sorted(unanswered, key=lambda entry: entry[1].sent_s, reverse=True):
-            take(c, attempt)
+        for sent in sorted(unanswered, key=lambda sent: sent.sent_s, reverse=True):
+            take(sent)
         for whose, record in by_arrival:
             self._check_unshown(whose, record)
 
@@ -221,6 +245,12 @@ class Evidence(Family):
     # No secrets.
 
     def noted(self, c: ClientFacts, note: Note) -> None:
+        if note.kind == "socket.turned_away":
+            # The attempt goes on over REST, so that this is no attempt of its own.
+            mark = turned_away(note.fields)
+            sent_s = note.fields["sent_at"] - c.mono_s
+            sent = _Sent(c, sent_s, note.at_s, mark[1], f"{mark[1]} {mark[2]}, turned away")
+            self._answered.setdefault((c.venue, mark), []).append(sent)
         self.case.examined["p8-shown-without-secrets"] += 1
         for secret in c.secrets:
             if secret in note.data:

@@ -15,16 +15,24 @@ from outlast.mock.history import OrderHistory
 from outlast.mock.records import RequestRecord
 from outlast.trials.watching import Asked, Client
 
+Mark = tuple[str, str, str]
+"""Method, path and the timestamp or nonce that was signed; of a request by socket, what it is for
+and the order that it names."""
+
 __all__ = [
     "FINAL",
     "MAY_BE_LIVE",
     "Attempt",
     "ClientFacts",
+    "Mark",
     "Note",
     "Order",
+    "mark_of",
+    "mark_of_record",
     "read_attempt",
     "read_order",
     "stamp_of",
+    "turned_away",
 ]
 
 FINAL: Final = frozenset({"denied", "filled", "canceled", "expired", "rejected", "not_placed"})
@@ -33,6 +41,25 @@ MAY_BE_LIVE: Final = frozenset(
 )
 """From its intent on: that it was handed to the wire is not written down again."""
 ZERO: Final = Decimal(0)
+_ENDPOINTS: Final[Mapping[str, str]] = {
+    "order.place": "orders.create",
+    "order.cancel": "orders.cancel",
+    "order.cancel_all": "orders.cancel_all",
+    "order.amend": "orders.amend",
+    "orders.cancel_many": "orders.cancel",
+}
+"""What travels by socket: the client's word for it, and the venue's."""
+_NAMES: Final = (
+    "newClientOrderId",
+    "origClientOrderId",
+    "orderId",
+    "clientAlgoId",
+    "algoId",
+    "cl_ord_id",
+    "txid",
+    "symbol",
+)
+"""By which a request names its order, or all those of a symbol, at any venue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +119,8 @@ class Attempt:
     client_order_id: str | None
     stamp: str
     """The timestamp or nonce that was signed; empty for a request that was not signed."""
+    via: str
+    """`rest` or `socket`."""
     has_nonce: bool
     """Such requests are written one after the other, in the order of their nonces."""
     number: int
@@ -239,6 +268,7 @@ def read_attempt(note: Note, *, mono_s: float, incarnation: int) -> Attempt:
         costs=fields["costs"],
         client_order_id=fields["client_order_id"],
         stamp=_stamp(fields),
+        via=fields.get("via", "rest"),
         has_nonce=fields.get("nonce") is not None,
         number=fields["number"],
         paid_by=fields["paid_by"],
@@ -267,3 +297,27 @@ def _stamp(fields: Mapping[str, Any]) -> str:
 def stamp_of(record: RequestRecord) -> str:
     """The same of a request at the venue."""
     return record.params.get("timestamp") or record.params.get("nonce") or ""
+
+
+def mark_of(attempt: Attempt) -> Mark:
+    """What an attempt and its request at the venue have in common."""
+    if attempt.via == "rest":
+        return (attempt.method, attempt.path, attempt.stamp)
+    return ("socket", _ENDPOINTS.get(attempt.request, attempt.request), _name(attempt.params))
+
+
+def mark_of_record(record: RequestRecord) -> Mark:
+    """The same of a request at the venue."""
+    if record.transport == "rest":
+        return (record.method, record.path, stamp_of(record))
+    return ("socket", record.endpoint, _name(record.params))
+
+
+def turned_away(fields: Mapping[str, Any]) -> Mark:
+    """The mark of a record `socket.turned_away`: nothing was done, and REST took over."""
+    return ("socket", _ENDPOINTS.get(fields["request"], fields["request"]), _name(fields["params"]))
+
+
+def _name(params: Mapping[str, str]) -> str:
+    """The order that a request by socket names; not every venue has such requests stamped."""
+    return next((params[key] for key in _NAMES if params.get(key)), "")

@@ -19,6 +19,9 @@ _WRITING_S: Final = 3.0
 """So long may the writing of one request with a nonce hold the next one."""
 _BEHIND: Final = frozenset({"trade", "data"})
 _REMEMBERED: Final = 256
+_BY_PAIR: Final = "trading"
+"""Kraken's counter of orders, one for each pair. A cancel takes from it the more the younger its
+order is, which its record does not say."""
 _SAFETY_CALLS: Final = frozenset({"cancel", "cancel_all", "close_position"})
 
 
@@ -59,7 +62,9 @@ class Lanes(Family):
             return  # it may have waited for its turn to be written, which the other needed not
         if safety.has_nonce and other.sent_s - safety.asked_s < _WRITING_S:
             return  # the other was being written when it came
-        if safety.has_nonce and _symbol(c, safety) != _symbol(c, other):
+        if _BY_PAIR in safety.costs and (
+            _BY_PAIR not in other.costs or _symbol(c, safety) != _symbol(c, other)
+        ):
             return  # Kraken counts what is done to orders by pair: there was room for the other's
         # What was let go took from every counter that the safety request needed, and as much: so
         # there was room for that one.

@@ -16,7 +16,7 @@ from outlast.core.budget import (
 from outlast.mock.records import RequestRecord
 from outlast.mock.traffic import settled_ms
 from outlast.trials.invariants.case import TIGHT_FACTOR, Case, Family
-from outlast.trials.invariants.facts import Attempt, ClientFacts, Note, stamp_of
+from outlast.trials.invariants.facts import Attempt, ClientFacts, Note, mark_of, mark_of_record
 from outlast.trials.watching import Ending
 
 __all__ = ["Limits", "RetryLedger"]
@@ -212,8 +212,6 @@ class Limits(Family):
 
 def _is_the_same(attempt: Attempt, record: RequestRecord, c: ClientFacts) -> bool:
     """Whether the record is the venue's side of the attempt."""
-    if (record.method, record.path) != (attempt.method, attempt.path):
-        return False
     if record.venue != c.venue or record.status != attempt.http_status:
         return False
-    return stamp_of(record) == attempt.stamp and record.account in (None, c.account)
+    return mark_of_record(record) == mark_of(attempt) and record.account in (None, c.account)
