@@ -15,11 +15,12 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from outlast.testing.aiming import aim
     from outlast.testing.mocks import Mock, scenario
     from outlast.testing.outages import OUTAGES, respx_outage
     from outlast.testing.truths import Truth
 
-__all__ = ["OUTAGES", "Mock", "Truth", "respx_outage", "scenario"]
+__all__ = ["OUTAGES", "Mock", "Truth", "aim", "respx_outage", "scenario"]
 
 _HOMES: Final = {
     "Mock": "outlast.testing.mocks",
@@ -27,6 +28,7 @@ _HOMES: Final = {
     "OUTAGES": "outlast.testing.outages",
     "respx_outage": "outlast.testing.outages",
     "Truth": "outlast.testing.truths",
+    "aim": "outlast.testing.aiming",
 }
 
 

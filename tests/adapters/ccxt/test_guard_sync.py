@@ -50,7 +50,7 @@ def test_a_lost_answer_of_a_blocking_exchange_is_settled_in_the_call(tmp_path):
             order["clientOrderId"] == exchange.outlast.order(order["clientOrderId"]).client_order_id
         )
         assert exchange.cancel_order(order["id"], "BTC/USDT:USDT")["status"] == "canceled"
-        exchange.close()
+        exchange.session.close()
         outlast.unguard(exchange)
         mock.truth.assert_safe()
 
@@ -94,6 +94,6 @@ def test_what_is_in_doubt_goes_on_with_whatever_the_bot_asks_next(tmp_path):
         assert exchange.outlast.unknown() == []
         exchange.create_order("BTC/USDT:USDT", "limit", "buy", 0.01, 60000)
         assert mock.truth.scorecard["orders"] == 1
-        exchange.close()
+        exchange.session.close()
         outlast.unguard(exchange)
         mock.truth.assert_safe()

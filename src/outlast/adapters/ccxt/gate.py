@@ -7,6 +7,7 @@ the first, since a signature ages; just before the wire there is only yes or no.
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -80,6 +81,8 @@ _CLOCK_ERROR_S: Final = 1.0
 """Of our own clock against the venue's: to be early by it is to be early."""
 _FORBIDDEN: Final = 403
 _NONCE_INVALID: Final = "nonce_invalid"
+_OPTION_READERS: Final = ("handle_option_and_params", "handle_option_integer_and_params")
+"""By which of them `fetch2` reads `maxRetriesOnFailure` depends on ccxt's version."""
 _LEFT_ALONE: Final = (BreakerState.OPEN, BreakerState.PROBING)
 _BUGS: Final = (KeyError, TypeError, AttributeError, ValueError, IndexError)
 """What ccxt's parsing raises on an answer of a shape that it does not know."""
@@ -118,6 +121,10 @@ class Gate:
         self._on_rest_response = exchange.on_rest_response
         self.on_trouble: Callable[[], None] = lambda: None
         """Called when something may have happened that nobody could see."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when a plane has begun or ceased to be left alone, and when a ban has begun."""
+        self.on_result: Callable[[Plane, bool], None] = lambda _plane, _failed: None
+        """Called with what became of each request: on which plane, and whether it failed."""
         self._lanes: dict[int, Lane] = {}
         """Of the places in ccxt's queue, by the identity of their futures."""
         self._resume_bans()
@@ -130,6 +137,10 @@ class Gate:
             "sign": self.sign,
             "on_rest_response": self.on_rest_response,
         }
+        for name in _OPTION_READERS:
+            original = getattr(self._exchange, name, None)
+            if original is not None:
+                wrapped[name] = self._sent_once(original)
         if self._dialect.has_rising_nonce:
             wrapped["nonce"] = self.nonce
         if hasattr(getattr(self._exchange, "throttler", None), "queue"):
@@ -144,6 +155,30 @@ class Gate:
         """Leave for one more try of something that is safe to repeat."""
         budget = self._safety_retries if lane is Lane.SAFETY else self._retries
         return budget.try_spend(self.now)
+
+    def is_left_alone(self, plane: Plane) -> bool:
+        return self._breakers[plane].state in _LEFT_ALONE
+
+    def wants_probe(self, plane: Plane) -> bool:
+        """True when a plane that is left alone may be tried again."""
+        at = self._breakers[plane].next_probe_at()
+        return self.is_left_alone(plane) and at is not None and self.now >= at
+
+    def try_again(self, plane: Plane) -> None:
+        """Let one real call out: nothing cheaper can tell whether the plane is back."""
+        breaker = self._breakers[plane]
+        if breaker.probe_due(self.now):
+            breaker.probe_result(True, self.now)
+            self.on_change()
+
+    def banned_for_s(self) -> float:
+        """How long orders or account reads are still banned; 0.0 when they are not."""
+        if self._bans.is_clear:
+            return 0.0
+        now, ends = self.now, 0.0
+        for scope in ("ip", "venue", "key", "orders", "account reads"):
+            ends = max(ends, self._bans.free_at(scope, now, safety=False) or 0.0)
+        return max(0.0, ends - now)
 
     # ccxt's steps.
 
@@ -160,9 +195,6 @@ class Gate:
         # What is public changes nothing, whatever its method.
         is_write = self._dialect.is_write(method, path) and not _is_public(api)
         params = {} if params is None else params
-        if is_write and isinstance(params, dict):
-            # Its own repeats are for reads. A list cannot carry the option: `fetch` says no then.
-            params = {**params, "maxRetriesOnFailure": 0}
         call = current.get() or Call(lane=Lane.TRADE if is_write else Lane.DATA)
         frame = _Frame(call, _plane(api, is_write=is_write), is_write)
         token = _frame.set(frame)
@@ -207,13 +239,14 @@ class Gate:
         token = _attempt.set(attempt)
         try:
             result = await self._driver.call(self._fetch, url, method, headers, body)
-        except Exception as error:
+        except Exception as raised:
+            error = self._said_of_a_closed_one(raised)
             failure = read_attempt(self._dialect, attempt, error, now=self.now)
             self._report(frame, attempt, permit, failure)
             frame.error = self._as_read(error, failure)
-            if frame.error is error:
+            if frame.error is raised:
                 raise
-            raise frame.error from error
+            raise frame.error from raised
         except BaseException:  # the caller has stopped waiting: nobody will hear the answer
             attempt.failure = frame.call.failure = _abandoned(is_write=frame.is_write)
             self._breakers[frame.plane].record(permit, Result.NEUTRAL, self.now)
@@ -229,6 +262,13 @@ class Gate:
         self._retries.earn(self.now)
         return result
 
+    def _said_of_a_closed_one(self, error: Exception) -> Exception:
+        """ccxt 4.4 looks for a method of the session that it has closed, and finds None."""
+        closed = isinstance(error, AttributeError) and self._exchange.session is None
+        if not closed or not self._driver.is_async:
+            return error
+        return ccxt.ExchangeClosedByUser(f"{self._dialect.exchange_id} is closed")
+
     def sign(
         self, path: str, api: Any = "public", method: str = "GET", params: Any = None, *rest: Any
     ) -> Any:
@@ -243,6 +283,20 @@ class Gate:
                 params, path, venue_ms=venue_ms, valid_for_s=self._settings.valid_for_s
             )
         return self._sign(path, api, method, params, *rest)
+
+    def _sent_once(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """ccxt's own repeats are for reads. Said here, no parameter has to be added for it: older
+        versions send those on to the venue."""
+
+        @functools.wraps(original)
+        def read(params: Any, path: Any, option: Any, *default: Any) -> Any:
+            value, rest = original(params, path, option, *default)
+            frame = _frame.get()
+            if option == "maxRetriesOnFailure" and frame is not None and frame.is_write:
+                return 0, rest
+            return value, rest
+
+        return read
 
     def nonce(self) -> int:
         """ccxt's nonce is the time in milliseconds, and two requests may share one."""
@@ -378,6 +432,9 @@ class Gate:
             state = breaker.state.value
             self._log.warning("outlast.breaker_changed", plane=frame.plane.value, state=state)
             self._journal.note("breaker.changed", plane=frame.plane.value, state=state)
+            self.on_change()
+        if result is not Result.NEUTRAL:
+            self.on_result(frame.plane, result is Result.FAILED)
 
     def _note(self, frame: _Frame, attempt: Attempt) -> None:
         failure = attempt.failure
@@ -415,6 +472,7 @@ class Gate:
             reason=reason,
             failure=failure_facts(failure),
         )
+        self.on_change()
 
     def _resume_bans(self) -> None:
         """What an earlier process was told binds this one, from its first request on."""

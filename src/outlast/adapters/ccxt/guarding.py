@@ -21,18 +21,20 @@ from outlast.adapters.ccxt.keeping import LettingStore
 from outlast.adapters.ccxt.orders import WRAPPED, OrderDesk
 from outlast.adapters.ccxt.plausible import Plausibility
 from outlast.adapters.ccxt.records import OrderRecords
+from outlast.adapters.ccxt.returning import WayBack
 from outlast.adapters.ccxt.settings import GuardSettings
 from outlast.adapters.ccxt.settling import Settler
 from outlast.adapters.ccxt.streams import Watches
 from outlast.adapters.ccxt.survey import Survey
-from outlast.adapters.ccxt.verdict import OrderHeld, StaleStream
+from outlast.adapters.ccxt.verdict import OrderHeld, RiskHeld, StaleStream
 from outlast.backends.journal import MemoryStore
 from outlast.client.journal import Journal
+from outlast.core.recovery import Stage
 from outlast.errors import ConfigurationError
 from outlast.model import Order
 from outlast.wire import Clock, RecordStore
 
-__all__ = ["Guarded", "OrderHeld", "StaleStream", "put_on", "take_off"]
+__all__ = ["Guarded", "OrderHeld", "RiskHeld", "StaleStream", "put_on", "take_off"]
 
 _SHOWN: Final = (
     "fetch_order",
@@ -100,6 +102,19 @@ class Guarded:
             records=self._records,
         )
         self._gate.on_trouble = survey.trouble
+        self._plausibility = Plausibility(
+            exchange, driver=driver, gate=self._gate, records=self._records, settings=settings
+        )
+        survey.on_positions = self._plausibility.note_positions
+        self._way = WayBack(
+            exchange,
+            driver=driver,
+            gate=self._gate,
+            journal=self._journal,
+            settings=settings,
+            fence=settler.fence if dialect.is_fenced else None,
+            compare=survey.ask_all,
+        )
         self._desk = OrderDesk(
             exchange,
             dialect=dialect,
@@ -108,11 +123,10 @@ class Guarded:
             records=self._records,
             settler=settler,
             survey=survey,
+            way=self._way,
+            position=self._plausibility.position,
             settings=settings,
             rng=rng,
-        )
-        self._plausibility = Plausibility(
-            exchange, driver=driver, gate=self._gate, records=self._records, settings=settings
         )
         self._watches = Watches(driver=driver, gate=self._gate, settings=settings)
         # Whoever just drops the exchange leaves nothing open behind.
@@ -130,6 +144,11 @@ class Guarded:
         """What is known of one order of this guard."""
         entry = self._records.get(client_order_id)
         return None if entry is None else entry.order
+
+    @property
+    def stage(self) -> Stage:
+        """How far the way back from an outage has been gone; FREE while there was none."""
+        return self._way.stage
 
     def accept(self, name: str) -> bool:
         """Believe the last report of a currency or a position that fell to zero for no reason."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, Final
 
 from ccxt.base import errors as ccxt
@@ -14,6 +15,7 @@ from outlast.adapters.ccxt.driving import Driver
 from outlast.adapters.ccxt.gate import Call, Gate, current
 from outlast.adapters.ccxt.reading import read_socket_error
 from outlast.adapters.ccxt.records import Entry, OrderRecords
+from outlast.adapters.ccxt.returning import WayBack
 from outlast.adapters.ccxt.settings import GuardSettings
 from outlast.adapters.ccxt.settling import Settler
 from outlast.adapters.ccxt.survey import Survey
@@ -45,9 +47,12 @@ class OrderDesk:
         records: OrderRecords,
         settler: Settler,
         survey: Survey,
+        way: WayBack,
+        position: Callable[[str], Decimal],
         settings: GuardSettings,
         rng: Any,
     ) -> None:
+        """`position` tells the last position of a symbol that was believed, signed."""
         self._exchange = exchange
         self._dialect = dialect
         self._driver = driver
@@ -55,6 +60,8 @@ class OrderDesk:
         self._records = records
         self._settler = settler
         self._survey = survey
+        self._way = way
+        self._position = position
         self._settings = settings
         self._rng = rng
         self._refusals = RefusalCircuit()
@@ -92,6 +99,7 @@ class OrderDesk:
 
     async def tend(self) -> None:
         """Go on with what nobody is waiting for; at once, or behind."""
+        await self._way.tend()
         await self._survey.tend()
         for entry in self._records.unknown():
             if entry.order.status is OrderStatus.UNKNOWN:
@@ -106,6 +114,7 @@ class OrderDesk:
         if adopted is not None:
             return adopted
         await self._check_refusals(terms)
+        await self._way.admit(terms, reduces=self._reduces(terms))
         entry, params = self._intend(terms, bound.arguments.get("params") or {})
         bound.arguments["params"] = params
         call = self._call(terms)
@@ -128,6 +137,22 @@ class OrderDesk:
         self._accepted(terms)
         return shown
 
+    def _reduces(self, terms: Terms) -> bool:
+        """Whether an order can only make what is at risk smaller, however it is written.
+
+        Many bots leave a position by a plain order of the other side; on spot, selling is that.
+        """
+        if terms.reduce_only:
+            return True
+        market = (getattr(self._exchange, "markets", None) or {}).get(terms.symbol) or {}
+        if market.get("spot"):
+            return terms.side == "sell" and not terms.on_margin
+        if terms.qty is None:
+            return False
+        held = (self._position(terms.symbol), self._records.net_filled(terms.symbol))
+        sign = 1 if terms.side == "sell" else -1
+        return any(sign * qty >= terms.qty for qty in held)
+
     async def _create_all(self, original: Callable[..., Any], bound: inspect.BoundArguments) -> Any:
         """`create_orders`: one request with many orders, each an intent of its own."""
         await self.tend()
@@ -137,9 +162,8 @@ class OrderDesk:
             terms = Terms.of(each)
             held = self._in_the_way(terms)
             if held is not None:
-                for entry in entries:
-                    self._records.unsent(entry, "another order of its batch was held")
                 raise self._held(held)
+            await self._way.admit(terms, reduces=self._reduces(terms))
         for each in asked:
             entry, each["params"] = self._intend(Terms.of(each), each.get("params") or {})
             entries.append(entry)
@@ -240,6 +264,9 @@ class OrderDesk:
 
     def _judge(self, entry: Entry, call: Call, error: Exception) -> None:
         """Fold a failed call into the order's life."""
+        if call.sent_at is not None:
+            terms = entry.terms
+            self._way.failed(terms, call.failure, reduces=self._reduces(terms))
         failure, reason = call.failure, f"{type(error).__name__}: {error}"[:200]
         if call.sent_at is None:
             self._records.unsent(entry, reason)
@@ -345,6 +372,7 @@ class OrderDesk:
         raise self._gate.error(type(last), failure) from None
 
     def _accepted(self, terms: Terms) -> None:
+        self._way.taken(terms, reduces=self._reduces(terms))
         self._refusals.accepted(RefusalKey(terms.symbol, terms.shape))
         self._last_refusal.pop((terms.symbol, terms.shape), None)
 
@@ -369,6 +397,7 @@ class OrderDesk:
         held = self._in_the_way(terms)
         if held is not None:
             raise self._held(held)
+        await self._way.admit(terms, reduces=self._reduces(terms))
         call = self._call(terms)
         with _under(call):
             try:

@@ -47,6 +47,8 @@ class Plausibility:
         self._seen_at: dict[str, float] = {}
         """When each name was last believed, wall clock, by guard and name."""
         self._trades = exchange.fetch_my_trades
+        self._positions: dict[str, Decimal] = {}
+        """As they were believed last, signed."""
 
     def accept(self, name: str) -> bool:
         """A person has checked it: what was reported last of a currency or symbol is true."""
@@ -54,6 +56,14 @@ class Plausibility:
             guard.accept(key) for guard in self._guards.values() for key in _keys(guard, name)
         ]
         return any(accepted)
+
+    def position(self, symbol: str) -> Decimal:
+        """As it was believed last, signed; 0 where none was shown."""
+        return self._positions.get(symbol, Decimal(0))
+
+    def note_positions(self, rows: list[Any]) -> None:
+        """All positions, as a comparison with the venue has found them."""
+        self._positions = _positions(rows)
 
     def wrap(self, name: str, original: Callable[..., Any]) -> Callable[..., Any] | None:
         """What is put in place of the method `name`; None for one that stays as it is."""
@@ -72,6 +82,8 @@ class Plausibility:
                 shown = await self._driver.call(original, *args, **kwargs)
                 doubted = await self._doubted(what, scope, amounts(shown), complete=not args)
                 if not doubted:
+                    if what == "positions":
+                        self._positions |= amounts(shown)
                     return shown
             failure = local_failure(
                 "implausible",

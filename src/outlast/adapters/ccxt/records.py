@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from outlast.adapters.ccxt.dialects import Dialect
@@ -83,6 +84,15 @@ class OrderRecords:
         """Intents that may be live without anybody knowing, oldest first."""
         doubtful = [self._entries[o.client_order_id] for o in self._ledger.unknown(symbol)]
         return sorted(doubtful, key=lambda entry: entry.order.created_at)
+
+    def net_filled(self, symbol: str) -> Decimal:
+        """What our own orders on `symbol` have bought, less what they have sold."""
+        net = Decimal(0)
+        for entry in self._entries.values():
+            if entry.terms.symbol == symbol and entry.order.filled_qty:
+                sold = entry.terms.side == "sell"
+                net += -entry.order.filled_qty if sold else entry.order.filled_qty
+        return net
 
     def knows(self, venue_order_id: str) -> bool:
         known = self._ledger.by_venue_id(venue_order_id) is not None

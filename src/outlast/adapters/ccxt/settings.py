@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from outlast.core.recovery import RecoverySettings
 from outlast.core.settle import SettleSettings
 from outlast.errors import ConfigurationError
 
@@ -35,6 +36,22 @@ class GuardSettings:
     pause_s: float = 1.0
     """How long a call that is turned away takes at most: a loop around it must not spin."""
 
+    recovery: RecoverySettings = field(default_factory=RecoverySettings)
+    """How new risk returns after an outage. Cancels and orders that only reduce never wait."""
+
+    attempts_max: int = 3
+    """Orders of one symbol and side that may fail in a row before the next has to wait ..."""
+
+    attempts_pause_s: float = 60.0
+    """... so long, and twice as long after each that fails then ..."""
+
+    attempts_pause_s_max: float = 600.0
+    """... up to this ..."""
+
+    exits_pause_s_max: float = 300.0
+    """... or, for what only reduces, this. One that is taken frees all, and so does the end of an
+    outage."""
+
     cancel_attempts: int = 4
     """A cancel does no more when it is sent twice than when it is sent once, so it is repeated."""
 
@@ -55,11 +72,16 @@ class GuardSettings:
         for name in ("valid_for_s", "horizon_s", "adopt_within_s", "stale_after_s"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be above 0")
-        for name in ("settle_within_s", "hold_max_s", "pause_s", "reask_after_s"):
+        for name in (
+            *("settle_within_s", "hold_max_s", "pause_s", "reask_after_s"),
+            *("attempts_pause_s", "attempts_pause_s_max", "exits_pause_s_max"),
+        ):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ConfigurationError(
                     f"{name} is {getattr(self, name)}; it must not be negative"
                 )
+        if self.attempts_max < 1:
+            raise ConfigurationError(f"attempts_max is {self.attempts_max}; it must be at least 1")
         if self.cancel_attempts < 1 or self.reask < 0:
             raise ConfigurationError(
                 f"cancel_attempts is {self.cancel_attempts} and reask {self.reask}; "

@@ -149,7 +149,7 @@ class Settler:
             case Lookup.EXECUTIONS:
                 return await self._by_trades(entry)
             case Lookup.FENCE:
-                await self._fence(entry)
+                await self._fence(entry.terms.symbol)
                 return None
 
     async def _by_id(self, entry: Entry) -> dict[str, Any] | None:
@@ -226,14 +226,22 @@ class Settler:
             self._records.note_foreign(venue_order_id)
         return None
 
-    async def _fence(self, entry: Entry) -> None:
-        """Have the engine answer for something harmless: the cancel of an id that never was."""
-        call = Call(lane=Lane.RECONCILE, symbol=entry.terms.symbol)
+    async def fence(self, symbol: str) -> bool:
+        """Have the engine answer for something harmless; True when it did."""
+        try:
+            await self._fence(symbol)
+        except _CouldNotAskError:
+            return False
+        return True
+
+    async def _fence(self, symbol: str) -> None:
+        """The cancel of an id that never was."""
+        call = Call(lane=Lane.RECONCILE, symbol=symbol)
         token = current.set(call)
         key = "cl_ord_id" if self._dialect.has_deadline else "origClientOrderId"
         try:
             params = {key: self._fence_id()}
-            await self._driver.call(self._plain["cancel_order"], None, entry.terms.symbol, params)
+            await self._driver.call(self._plain["cancel_order"], None, symbol, params)
         except ccxt.BaseError as error:
             failure = call.failure
             if failure is not None and failure.kind in ("unknown_order", "order_not_found"):

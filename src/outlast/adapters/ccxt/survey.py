@@ -6,6 +6,7 @@ read once, into the journal. While nothing fails, nothing is asked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from ccxt.base import errors as ccxt
@@ -26,6 +27,7 @@ _EVERY_S: Final = 60.0
 """Between two surveys: some 20 of Binance's 2,400 weight a minute."""
 _LOOK_BACK_S: Final = 60.0
 _JOB: Final = "survey"
+_CONTRACTS: Final = ("swap", "future", "delivery", "linear", "inverse")
 
 
 class Survey:
@@ -50,6 +52,7 @@ class Survey:
         self._first_trouble: float | None = None
         """Wall clock, of what has not been surveyed."""
         self._due_at = 0.0
+        self.on_positions: Callable[[list[Any]], None] = lambda _rows: None
         names = ("fetch_open_orders", "fetch_closed_orders", "fetch_my_trades")
         self._plain = {name: getattr(exchange, name) for name in names}
         self._balance, self._positions = exchange.fetch_balance, exchange.fetch_positions
@@ -81,21 +84,22 @@ class Survey:
                 continue
             since, began = self._first_trouble, clock.now()
             self._due_at = began + _EVERY_S
-            complete = await self._ask_all(since)
+            complete = await self.ask_all(since)
             if complete and (self._troubled_at is None or self._troubled_at < began):
                 self._first_trouble = None
             if not self._driver.is_async:
                 return
 
-    async def _ask_all(self, since: float) -> bool:
-        """All questions; True when each was answered."""
+    async def ask_all(self, since: float) -> bool:
+        """All questions about what was since then (epoch); True when each was answered."""
         symbols = {entry.terms.symbol for entry in self._records}
         token = current.set(Call(lane=Lane.RECONCILE))
         counts: dict[str, int] = {}
         try:
             positions: list[Any] = []
-            if self._has("fetchPositions"):
+            if self._has("fetchPositions") and self._may_have_positions(symbols):
                 positions = await self._driver.call(self._positions)
+                self.on_positions(positions)
                 symbols |= {str(row["symbol"]) for row in positions if row.get("symbol")}
             counts["positions"] = len(positions)
             await self._driver.call(self._balance)
@@ -125,6 +129,17 @@ class Survey:
             if entry is not None:
                 self._records.found(entry, row)
         return len(rows)
+
+    def _may_have_positions(self, symbols: set[str]) -> bool:
+        """Whoever trades on spot only may not ask: a key need not allow it, and ccxt's kraken
+        falls over an account without any."""
+        if getattr(self._exchange, "has", {}).get("spot") is not True:
+            return True
+        if getattr(self._exchange, "options", {}).get("defaultType") in _CONTRACTS:
+            return True
+        return any(":" in symbol for symbol in symbols) or any(
+            entry.terms.on_margin for entry in self._records
+        )
 
     def _has(self, name: str) -> bool:
         return getattr(self._exchange, "has", {}).get(name) is True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -52,6 +52,9 @@ class Terms:
     price: Decimal | None
     reduce_only: bool
     trigger: Decimal | None
+    on_margin: bool = field(default=False, compare=False)
+    post_only: bool = field(default=False, compare=False)
+    """Both are left out of the comparison: a journal does not tell them."""
 
     @classmethod
     def of(cls, asked: Mapping[str, Any]) -> Terms:
@@ -66,6 +69,9 @@ class Terms:
             price=amount_of(asked.get("price")),
             reduce_only=_is_true(params.get("reduceOnly")) or _is_true(close),
             trigger=amount_of(trigger),
+            on_margin=any(params.get(name) for name in ("leverage", "margin", "marginMode")),
+            post_only=_is_true(params.get("postOnly"))
+            or str(params.get("timeInForce")).upper() in ("PO", "GTX"),
         )
 
     @property

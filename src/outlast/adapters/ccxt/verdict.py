@@ -9,7 +9,7 @@ from ccxt.base import errors as ccxt
 
 from outlast.errors import Failure, Outcome
 
-__all__ = ["OrderHeld", "StaleStream", "Verdict", "marked", "verdict_of"]
+__all__ = ["OrderHeld", "RiskHeld", "StaleStream", "Verdict", "marked", "verdict_of"]
 
 E = TypeVar("E", bound=BaseException)
 
@@ -32,6 +32,10 @@ class Verdict:
 
 class OrderHeld(ccxt.ExchangeNotAvailable):
     """Not sent: an order with an unknown outcome stands in its way (`error.outlast`)."""
+
+
+class RiskHeld(ccxt.ExchangeNotAvailable):
+    """Not sent: after an outage new risk waits, and returns in steps (`error.outlast`)."""
 
 
 class StaleStream(ccxt.RequestTimeout):
