@@ -1,11 +1,15 @@
 """The venue's list, found by either spelling."""
 
 import asyncio
+import random
 from decimal import Decimal
 
 import pytest
 
+from outlast.backends.journal import MemoryStore
 from outlast.client.instruments import Instruments
+from outlast.client.journal import Journal
+from outlast.core.journal import decode_fields
 from outlast.errors import Failure, Layer, Outcome, ReadFailed, Remedy, Scope, UnknownInstrument
 from outlast.model import Instrument, Plane, Product
 from outlast.wire import Counter, Lane, WireReply, WireRequest
@@ -18,7 +22,7 @@ DOWN = Failure(layer=Layer.VENUE, kind="overloaded", outcome=Outcome.REFUSED, re
 LIMIT = Counter("weight", 60.0, 2400, Scope.IP)
 
 
-def instrument(base, **fields):
+def instrument(base, *, tick_size=Decimal("0.1"), **fields):
     return Instrument(
         venue="binance-um",
         symbol=f"{base}/USDT:USDT",
@@ -27,7 +31,7 @@ def instrument(base, **fields):
         base=base,
         quote="USDT",
         settle="USDT",
-        tick_size=Decimal("0.1"),
+        tick_size=tick_size,
         qty_step=Decimal("0.001"),
         qty_min=Decimal("0.001"),
         qty_max=Decimal(1000),
@@ -64,7 +68,7 @@ class Calls:
     at = 100.0
     asked = 0
 
-    async def call(self, request):
+    async def call(self, request, *, deadline=None):
         assert request is REQUEST
         self.asked += 1
         return self.answer
@@ -86,7 +90,7 @@ def calls():
 @pytest.fixture
 def known(venue, calls):
     instruments = Instruments(venue, calls)
-    assert asyncio.run(instruments.load()) == [LIMIT]
+    asyncio.run(instruments.load())
     return instruments
 
 
@@ -136,9 +140,93 @@ def test_a_list_that_cannot_be_read_leaves_what_was_known(known, venue):
 
 
 def test_a_list_without_its_limits_is_still_a_list(known, venue):
+    heard = []
+    known.on_limits = heard.append
     venue.listed, venue.limits = [instrument("SOL")], DOWN
-    assert asyncio.run(known.load()) == []
+    asyncio.run(known.load())
     assert "SOLUSDT" in known
+    assert heard == []
+
+
+def test_the_limits_that_come_with_the_list_are_heard_each_time_that_it_is_read(venue, calls):
+    venue.listed = [instrument("BTC", is_tradable=False)]
+    instruments, heard = Instruments(venue, calls), []
+    instruments.on_limits = heard.append
+    asyncio.run(instruments.load())
+    assert heard == [[LIMIT]]
+    calls.at += 31.0
+    asyncio.run(instruments.listed_now("BTCUSDT"))
+    assert heard == [[LIMIT], [LIMIT]]
+
+
+class StoppedClock:
+    at = 1_000.0
+
+    def now(self):
+        return 5.0
+
+    def wall(self):
+        return self.at
+
+
+def journal_on(store, clock):
+    return Journal(store, venue="binance-um", clock=clock, rng=random.Random(1))
+
+
+def kept(store):
+    return [decode_fields(r.data) for r in store.records() if r.kind == "instrument.kept"]
+
+
+def test_what_is_used_is_kept_once_and_again_when_it_changes_or_a_day_later(venue, calls):
+    store, clock = MemoryStore(), StoppedClock()
+    journal = journal_on(store, clock)
+    instruments = Instruments(venue, calls, journal=journal)
+    asyncio.run(instruments.load())
+    for _ in range(3):
+        asyncio.run(instruments.listed_now("BTCUSDT"))
+    assert [k["symbol"] for k in kept(store)] == ["BTC/USDT:USDT"]
+    asyncio.run(instruments.load())
+    instruments.note_used(instruments["BTCUSDT"])
+    assert len(kept(store)) == 1
+    venue.listed = [instrument("BTC", tick_size=Decimal("0.5")), instrument("ETH")]
+    asyncio.run(instruments.load())
+    instruments.note_used(instruments["BTCUSDT"])
+    assert len(kept(store)) == 2
+    clock.at += 86_400.0
+    asyncio.run(instruments.load())
+    instruments.note_used(instruments["BTCUSDT"])
+    assert [k["as_of"] for k in kept(store)] == [1_000.0, 1_000.0, 87_400.0]
+
+
+def test_without_the_venues_list_the_journals_is_gone_by_and_nothing_is_said_of_others(
+    venue, calls
+):
+    store, clock = MemoryStore(), StoppedClock()
+    journal = journal_on(store, clock)
+    before = Instruments(venue, calls, journal=journal)
+    asyncio.run(before.load())
+    before.note_used(before["BTCUSDT"])
+    journal.close()
+    clock.at += 60.0
+    after = Instruments(venue, calls, journal=journal_on(store, clock))
+    assert not after.restore({"BTC/USDT:USDT", "ETH/USDT:USDT"})
+    assert after.is_current
+    assert after.restore({"BTC/USDT:USDT"})
+    assert not after.is_current
+    assert after.age_s == 60.0
+    assert after["BTCUSDT"] == before["BTCUSDT"]
+    assert "has not been read since the start" in after.why_kept()
+    with pytest.raises(UnknownInstrument, match="not among those that the journal kept"):
+        after["ETHUSDT"]
+    after.note_used(after["BTCUSDT"])  # which says nothing of its age
+    assert len(kept(store)) == 1
+    asyncio.run(after.load())
+    assert (after.is_current, after.age_s, after.why_kept()) == (True, None, None)
+    assert after["ETHUSDT"].base == "ETH"
+
+
+def test_an_older_journal_that_kept_none_is_no_list(venue, calls):
+    assert not Instruments(venue, calls).restore(())
 
 
 def test_what_the_venue_no_longer_names_stays_known_and_what_changed_is_new(known, venue):

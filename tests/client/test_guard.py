@@ -302,6 +302,42 @@ def test_anything_that_answers_shortens_the_long_waits_of_the_planes_that_are_do
     play(story)
 
 
+def test_where_nothing_at_all_answers_every_plane_that_fails_is_left_alone_soon():
+    """8 failures of each are far too few by themselves; together there are 24 in a row."""
+
+    async def story(w: CallWorld) -> None:
+        w.wire.answer = lambda _: OVERLOADED
+        for request in (READ, QUERY, entry()):
+            await fail(w, request, 7)
+        assert {breaker.state for breaker in w.guard.breakers.values()} == {CLOSED}
+        for number, request in enumerate((READ, QUERY, entry())):
+            await fail(w, request, 1)
+            assert w.guard.breakers[request.plane].state is (CLOSED if number < 2 else OPEN)
+        for request in (READ, QUERY):
+            await fail(w, request, 1)
+            assert w.guard.breakers[request.plane].state is OPEN
+        assert w.guard.breakers[Plane.STATUS].state is CLOSED  # of which no call has failed
+
+    play(story)
+
+
+@pytest.mark.parametrize("answered", ["a cancel", "a refusal of the venue's"])
+def test_anything_that_the_venue_itself_answers_shows_that_somebody_is_there(answered):
+    """Then each plane is judged by its own calls alone."""
+
+    async def story(w: CallWorld) -> None:
+        refused = Says(400, b'{"code":-2019,"msg":"Margin is insufficient."}')
+        for request in (READ, QUERY, READ, QUERY, READ, QUERY):
+            w.wire.answer = lambda _: OVERLOADED
+            await fail(w, request, 5)
+            w.wire.answer = lambda _: Says() if answered == "a cancel" else refused
+            await w.desk.call(CANCEL if answered == "a cancel" else entry())
+        assert {breaker.state for breaker in w.guard.breakers.values()} == {CLOSED}
+        assert w.guard.breakers[ACCOUNT].evidence > 10
+
+    play(story)
+
+
 def test_a_host_that_cannot_be_dialled_counts_against_all_its_planes():
     async def story(w: CallWorld) -> None:
         w.wire.answer = lambda _: REFUSED

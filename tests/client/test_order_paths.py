@@ -20,6 +20,7 @@ from paths_in_sim import (
 import outlast
 from outlast.core.journal import decode_fields
 from outlast.model import OrderStatus
+from outlast.private_wire import Ticket
 
 WAYS = ["rest", "websocket-first"]
 each_venue = pytest.mark.parametrize("venue", VENUES)
@@ -249,3 +250,25 @@ def test_a_way_that_there_is_none_of_is_refused_with_those_that_there_are():
         settings(order_entry="fax")
     with pytest.raises(ValueError, match="account_crosscheck_s is 0"):
         settings(account_crosscheck_s=0)
+
+
+def test_what_a_refused_token_turns_away_goes_by_rest_and_is_on_record(tmp_path):
+    """Kraken: nothing was done with it, but the venue got it; the journal can show that."""
+    here = ground("kraken-spot")
+
+    async def story(w):
+        async with w.connect(settings=settings(order_entry="websocket-first")) as session:
+            await until_live(w, session)
+            sockets(session).trade._tickets._ticket = Ticket(text="long-gone", good_for_s=900.0)
+            order = await session.submit(here.resting)
+            assert order.status is OrderStatus.ACCEPTED
+            assert attempts(session) == ["rest"]
+            records = [r for r in session._open.store.records() if r.kind == "socket.turned_away"]
+            [told] = [decode_fields(record.data) for record in records]
+            assert told["client_order_id"] == order.client_order_id
+            assert all(b"long-gone" not in record.data for record in records)
+            assert len(w.requests("orders.create")) == 2
+            assert len(w.orders) == 1
+        w.judge()
+
+    here.play(story, tmp_path)

@@ -415,3 +415,38 @@ def test_an_older_namesake_in_the_snapshot_is_not_the_order_that_is_looked_for(v
         assert len(w.orders) == 1
 
     here.play(story, tmp_path)
+
+
+def test_a_stream_that_does_not_tell_what_the_account_holds_is_not_relied_upon(tmp_path):
+    """Kraken: orders are told of, the channel of balances is mute. Nobody would hear of a change."""
+    here = ground("kraken-spot")
+
+    async def story(w):
+        w.fault("ws.user.stream", where={"channel": "balances"}, stream="mute")
+        async with w.connect(settings=settings()) as session:
+            for _ in range(40):
+                await w.clock.sleep(0.5)
+                assert not sockets(session).stream.is_live
+            w.heal()
+            await until_live(w, session)
+        w.judge()
+
+    here.play(story, tmp_path)
+
+
+def test_balances_that_were_long_on_their_way_are_not_as_of_their_arrival(tmp_path):
+    """Kraken's snapshot does not say of when it is: no later than when it was asked for."""
+    here = ground("kraken-spot")
+
+    async def story(w):
+        w.fault("ws.user.stream", where={"channel": "balances"}, stream={"delay": "2s"})
+        opened = w.clock.wall()
+        async with w.connect(settings=settings()) as session:
+            while session.balances.peek("USD").source is not Source.STREAM:
+                await w.clock.sleep(0.1)
+                assert w.clock.wall() - opened < 30
+            assert w.clock.wall() - opened > 2
+            assert session.balances.peek("USD").as_of - opened < 1
+        w.judge()
+
+    here.play(story, tmp_path)

@@ -79,3 +79,22 @@ def test_a_ban_that_is_over_is_history(tmp_path):
             assert w.clock.now() - began < 2
 
     play(story, tmp_path)
+
+
+def test_the_way_back_from_a_ban_is_as_short_after_a_restart(tmp_path):
+    """A ban says nothing of the venue, however long it was: the cool-down is the shortest."""
+
+    async def story(w: World):
+        async with w.connect() as venue:
+            await be_banned(w, venue, "900")
+            with pytest.raises(outlast.NotSent):
+                await venue.submit(BUY)
+        await w.clock.sleep(905)
+        async with w.connect() as heir:
+            back = w.clock.now()
+            while heir.trading_state(BTC) is not outlast.ACTIVE:
+                await w.clock.sleep(1)
+            print(f"back {w.clock.now() - back:.0f} s after the restart")
+            assert 60 <= w.clock.now() - back <= 90
+
+    play(story, tmp_path)

@@ -75,3 +75,23 @@ def test_a_plane_that_there_is_not_is_named(tmp_path):
                 venue.breakers.force_open("orders")
 
     play(story, tmp_path, scenario=calm())
+
+
+def test_a_long_outage_fills_no_journal_with_breakers_that_just_stay_open(tmp_path):
+    """Twenty minutes of probes every few seconds: told are the changes, not the tries."""
+
+    async def story(w: World):
+        store = MemoryStore()
+        async with w.connect(journal=store) as venue:
+            w.fault("*", reply="unavailable")
+            for _ in range(400):
+                with pytest.raises(outlast.OutlastError):
+                    await venue.mark_price(BTC)
+                await w.clock.sleep(3)
+            told = [r for r in store.records() if r.kind == "breaker.changed"]
+            assert 1 <= len(told) <= 2 * len(Plane)
+            w.heal()
+            await w.clock.sleep(120)
+            assert venue.breakers[Plane.MARKET_DATA].state is BreakerState.CLOSED
+
+    play(story, tmp_path, scenario=calm())

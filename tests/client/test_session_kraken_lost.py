@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from kraken_in_sim import BTC, PASSIVE, builder, play
+from kraken_in_sim import BTC, ETH, PASSIVE, builder, play
 from venue_in_sim import World
 
 import outlast
@@ -318,3 +318,30 @@ def test_a_session_opens_into_an_outage_and_trades_when_it_ends(tmp_path):
         w.judge()
 
     play(story, tmp_path, scenario=scenario)
+
+
+def test_three_lost_orders_are_proved_absent_by_the_answers_of_one(tmp_path):
+    """The lowest tier: a third of a point a second, of which each list of the account costs four.
+
+    Lists of fills and of open orders tell of all three at once; what else is asked is asked whole.
+    """
+
+    async def story(w: World):
+        async with w.connect() as venue:
+            w.fault("orders.create", reply={"reset": "headers"}, effect="none", times=3)
+            bids = [(BTC, "0.010", "60000"), (ETH, "0.10", "1900"), (BTC, "0.010", "59000")]
+            asked = (venue.submit(outlast.limit(s, "buy", q, p), deadline_s=1) for s, q, p in bids)
+            lost = await asyncio.gather(*asked, return_exceptions=True)
+            assert [type(error) for error in lost] == 3 * [outlast.OutcomeUnknown]
+            unknown = venue.orders.unknown()
+            assert len(unknown) == 3
+            began = w.clock.now()
+            for order in unknown:
+                settled = await venue.settle(order.client_order_id, timeout_s=300)
+                assert settled.status is OrderStatus.NOT_PLACED
+            assert w.clock.now() - began < 150, w.clock.now() - began
+            assert len(w.requests("fills.query")) <= 4
+        assert w.orders == []
+        w.judge()
+
+    play(story, tmp_path)
