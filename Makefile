@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SCENARIO := binance-reduce-only-lockout-2025-10-11
 SEEDS ?= 1..2000
+DRILLS ?= 1..20
 
-.PHONY: demo test test-clients check bench simulate clean
+.PHONY: demo test test-ccxt test-clients check bench docs simulate catalogue clean
 
 demo: $(VENV)/.demo
 	$(BIN)/outlast drill $(SCENARIO)
@@ -17,8 +18,20 @@ test: $(VENV)/.dev
 test-clients: $(VENV)/.dev
 	$(BIN)/python tests/clients/run.py
 
+# The guard on the oldest supported ccxt and on the newest.
+test-ccxt: $(VENV)/.dev
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/test-ccxt
+
+# The site, in build/site: open index.html. A broken link is an error.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 simulate: $(VENV)/.dev
 	$(BIN)/outlast simulate --seeds $(SEEDS)
+
+# Every scenario with the outlast bot on twenty seeds: half an hour on two cores.
+catalogue: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.catalogue --jobs 2 --seeds $(DRILLS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
@@ -35,5 +48,9 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-clients dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-clients .ccxt dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

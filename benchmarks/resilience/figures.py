@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, Final
 
+from benchmarks.resilience.rest import entry_price
 from benchmarks.resilience.scenarios import SIBLING, VENUE
 from benchmarks.resilience.trace import Call, Done, Kind
 from benchmarks.resilience.trial import Asked, Trial
@@ -49,6 +51,7 @@ def figures(trial: Trial) -> dict[str, Any]:
         "over_limit": sum(a.ours and a.limited == "429" for a in trial.asked),
         "while_banned": _while_banned(trial.asked),
         "duplicates": _duplicates(trial.asked),
+        "ghosts": _ghosts(trial),
     }
     if trial.outage.is_hard:
         row |= {
@@ -109,6 +112,15 @@ def _duplicates(asked: Iterable[Asked]) -> int:
     """Orders of entries that the engine has, or will have, more than once."""
     landed = Counter((a.venue, a.price) for a in asked if a.price != "None" and a.landed)
     return sum(count - 1 for (_, price), count in landed.items() if price is not None)
+
+
+def _ghosts(trial: Trial) -> int:
+    """Entries that the client holds for not placed, and that the engine has or will have."""
+    priced = ((a.venue, a.price) for a in trial.asked if a.landed)
+    landed = {(venue, Decimal(price)) for venue, price in priced if price not in (None, "None")}
+    failed = [d.call for d in trial.done if d.call.kind is Kind.ENTRY and not d.ok and d.is_over]
+    denied = (call for call in failed if call not in trial.may_live)
+    return sum((call.venue, Decimal(entry_price(call))) in landed for call in denied)
 
 
 def _detected(trial: Trial) -> float | None:

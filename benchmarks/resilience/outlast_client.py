@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
@@ -23,17 +24,19 @@ from outlast.client.events import BreakerChanged
 from outlast.client.session import Session
 from outlast.core.budget import RetryBudget
 from outlast.core.recovery import RecoverySettings
+from outlast.core.settle import SettleSettings
 from outlast.errors import (
     Failure,
     NotSent,
     OutcomeUnknown,
     OutlastError,
 )
-from outlast.model import Plane
-from outlast.wire import Lane
+from outlast.model import OrderStatus, Plane
+from outlast.wire import Clock, Lane
 
 __all__ = ["PARTS", "OutlastClient", "outlast_client"]
 
+ABSENT: Final = (OrderStatus.NOT_PLACED, OrderStatus.REJECTED, OrderStatus.DENIED)
 SYMBOLS: Final = {"binance-um": "BTC/USDT:USDT", "binance-spot": "BTC/USDT"}
 
 
@@ -51,6 +54,58 @@ def _no_budget(rooms: Rooms) -> None:
 def _no_headroom(rooms: Rooms) -> None:
     admission: Any = rooms.admission
     admission.has_headroom = lambda costs, **_: False
+
+
+def _no_door(rooms: Rooms) -> None:
+    """Each plane is judged by its own calls alone."""
+    for breaker in rooms.guard.breakers.values():
+        breaker._door = None  # noqa: SLF001
+
+
+class _Loner:
+    """Waits by itself, whoever else asks the same."""
+
+    anybody_waits = False
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def pause(self, request: Any, seconds: float, *, asked_at: float) -> None:
+        await self._clock.sleep(seconds)
+
+
+def _no_sharing(rooms: Rooms) -> None:
+    calls: Any = rooms.calls
+    calls._shared = _Loner(calls._clock)  # noqa: SLF001
+
+
+class _Unjittered(random.Random):
+    """Draws the upper end of every range."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+def _no_jitter(rooms: Rooms) -> None:
+    """Back-offs of exactly the ceiling, and all waits of the breakers a quarter above theirs."""
+    calls: Any = rooms.calls
+    calls._rng = _Unjittered()  # noqa: SLF001
+    for breaker in rooms.guard.breakers.values():
+        breaker._rng = _Unjittered()  # noqa: SLF001
+
+
+def _no_limiter(rooms: Rooms) -> None:
+    """Nothing costs anything, so that no window is ever full. Slots and lanes stay."""
+    calls: Any = rooms.calls
+    call, probe = calls.call, calls.probe
+
+    async def for_nothing(request: Any, **terms: Any) -> Any:
+        return await call(msgspec.structs.replace(request, costs=()), **terms)
+
+    async def probe_for_nothing(request: Any) -> Any:
+        return await probe(msgspec.structs.replace(request, costs=()))
+
+    calls.call, calls.probe = for_nothing, probe_for_nothing
 
 
 class _DeafBanClock:
@@ -86,20 +141,48 @@ def _no_lanes(rooms: Rooms) -> None:
 
 PARTS: Final[dict[str, Callable[[Rooms], None]]] = {
     "breaker": _no_breaker,
+    "door": _no_door,
     "budget": _no_budget,
     "headroom": _no_headroom,
+    "shared answers": _no_sharing,
+    "jitter": _no_jitter,
+    "limiter": _no_limiter,
     "ban clock": _no_ban_clock,
     "lanes": _no_lanes,
-    "recovery": lambda rooms: None,  # taken out by the settings that the session is made with
+    # Taken out by the settings that the session is made with.
+    "recovery": lambda rooms: None,
+    "horizon": lambda rooms: None,
 }
+
+GULLIBLE: Final = SettleSettings(
+    engine_gives_up_s=-5.0,
+    stuck_s=-5.0,
+    margin_s=0.0,
+    rounds=1,
+    round_spacing_s=0.0,
+    fences_in_trouble=0,
+)
+"""An order that one look does not show is held for absent, however soon after its sending: what is
+left of the horizon is its validity (5 s), and the -5 s take that away."""
 
 
 class OutlastClient:
     def __init__(self, sessions: Mapping[str, Session]) -> None:
         self._sessions = sessions
         self._resting: deque[str] = deque()
+        self._in_doubt: dict[Call, str] = {}
+        """Entries that ended in doubt, and the ids by which they are settled."""
         self.left_alone_at: list[float] = []
         """When it began to leave reads of the futures alone, by the clock's `now`."""
+
+    @property
+    def may_live(self) -> list[Call]:
+        """Entries that have failed, and of which nobody claims that they do not exist."""
+        orders = {
+            call: self._sessions[call.venue].orders.get(client_order_id)
+            for call, client_order_id in self._in_doubt.items()
+        }
+        return [call for call, o in orders.items() if o is not None and o.status not in ABSENT]
 
     async def watch(self, venue: str, clock: Any) -> None:
         async for event in self._sessions[venue].events():
@@ -119,8 +202,10 @@ class OutlastClient:
         except OutlastError as error:
             if target is not None:
                 self._resting.append(target)
-            if isinstance(error, OutcomeUnknown) and call.kind is Kind.ENTRY and call.rests:
-                self._resting.append(error.client_order_id)  # it may rest
+            if isinstance(error, OutcomeUnknown) and call.kind is Kind.ENTRY:
+                self._in_doubt[call] = error.client_order_id
+                if call.rests:
+                    self._resting.append(error.client_order_id)  # it may rest
             return Done(
                 call,
                 now_s(),
@@ -174,6 +259,8 @@ async def outlast_client(
     settings = outlast.Settings(seed=seed)
     if without == "recovery":
         settings = replace(settings, recovery=RecoverySettings(cool_down_s=0.0, steps=()))
+    if without == "horizon":
+        settings = replace(settings, settle=GULLIBLE)
     async with contextlib.AsyncExitStack() as stack:
         sessions = {}
         for venue, account in accounts.items():

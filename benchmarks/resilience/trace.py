@@ -81,6 +81,8 @@ class Done:
     held: bool = False
     """The client did not ask the venue at all."""
     note: str = ""
+    is_over: bool = True
+    """False when it was still under way when the run ended."""
 
     @property
     def took_s(self) -> float:

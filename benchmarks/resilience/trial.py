@@ -63,6 +63,8 @@ class Trial:
     bans: int = 0
     left_alone_s: list[float] = field(default_factory=list)
     """When the client says that it began to leave reads alone; empty where it says nothing."""
+    may_live: frozenset[Call] = frozenset()
+    """Failed entries of which the client says that they may be live, or that they are."""
 
     @property
     def from_s(self) -> float:
@@ -124,12 +126,14 @@ async def _run(
             ended = await asyncio.gather(*tasks, return_exceptions=True)
         left_alone_at = getattr(made, "left_alone_at", [])
         trial.left_alone_s = [at - began_s for at in left_alone_at]
+        trial.may_live = frozenset(getattr(made, "may_live", ()))
         trial.bans = sum(venue.limiter.bans_total for venue in mock.run.venues.values())
     for call, result in zip(trial.calls, ended, strict=True):
         if isinstance(result, Done):
             trial.done.append(result)
         elif isinstance(result, asyncio.CancelledError):
-            trial.done.append(Done(call, lasts_s + LINGER_S, ok=False, note="never came back"))
+            never = "never came back"
+            trial.done.append(Done(call, lasts_s + LINGER_S, ok=False, note=never, is_over=False))
         elif result is not None:
             raise result
     trial.asked.sort(key=lambda asked: asked.at_s)
@@ -151,7 +155,8 @@ def _asked(record: RequestRecord, t0_ms: int) -> Asked:
         price=None if record.create is None else str(record.create.price),
         landed=record.landed.value in ("yes", "later"),
         reduces=record.create is not None and record.create.reduces,
-        ours=record.params.get("limit") != NEIGHBOUR_DEPTH,
+        # A list of fills has as many rows; it is the client's own.
+        ours=record.endpoint != "market.read" or record.params.get("limit") != NEIGHBOUR_DEPTH,
     )
 
 

@@ -28,19 +28,33 @@ def test_long_phases_are_cut_and_short_ones_are_not():
 @pytest.mark.parametrize(("broken", "code"), [("duplicates", 1), ("bans", 1), ("unresolved", 0)])
 def test_the_exit_code_is_for_ci(broken, code, monkeypatch, tmp_path, capsys):
     cards = {"ccxt": ZERO | {"duplicates": 7}, "guarded-ccxt": ZERO | {broken: 1}}
-    monkeypatch.setattr(guarded_drills, "measure", lambda slug, bot: cards[bot])
+    monkeypatch.setattr(guarded_drills, "measure", lambda slug, venue, script, bot: cards[bot])
     cache = tmp_path / "cache.jsonl"
     monkeypatch.setattr(sys, "argv", ["guarded_drills", "ack-then-lost", "--cache", str(cache)])
     assert guarded_drills.main() == code
-    assert "| `ack-then-lost` | 5 | 7 |" in capsys.readouterr().out
-    assert json.loads(cache.read_text()) == {"ack-then-lost": list(cards.values())}
+    assert "| `ack-then-lost` | binance-um | quotes | 5 | 7 |" in capsys.readouterr().out
+    assert [json.loads(line)[2] for line in cache.read_text().splitlines()] == [
+        "quotes",
+        "positions",
+    ]
 
 
-def test_the_table_in_the_docs_has_every_scenario_and_the_guard_keeps_its_promises():
+def test_one_row_is_measured_on_the_venue_and_with_the_script_that_it_names():
+    card = guarded_drills.measure("nonce-and-clock", "binance-spot", "positions", "guarded-ccxt")
+    assert card["orders"] >= 8
+    assert [card[name] for name in ("duplicates", "lost", "bans")] == [0, 0, 0]
+
+
+def test_the_table_in_the_docs_has_every_row_and_the_guard_keeps_its_promises():
     table = DOCS.read_text(encoding="utf-8").partition(guarded_drills.BEGIN)[2]
     rows = re.findall(
-        r"^\| `(.+?)` \| (.+) \|$", table.partition(guarded_drills.END)[0], re.MULTILINE
+        r"^\| `(.+?)` \| (\S+) \| (\S+) \| (.+) \|$",
+        table.partition(guarded_drills.END)[0],
+        re.MULTILINE,
     )
-    assert [slug for slug, _ in rows] == list(slugs())
-    for slug, figures in rows:
-        assert figures.split(" | ")[6:] == ["0", "0", "0", "0"], slug
+    assert [row[:3] for row in rows] == [
+        key for slug in slugs() for key in guarded_drills.rows_of(slug)
+    ]
+    for *key, figures in rows:
+        _, duplicates, lost, _, bans = figures.split(" | ")[5:]
+        assert (duplicates, lost, bans) == ("0", "0", "0"), key

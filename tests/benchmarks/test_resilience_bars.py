@@ -20,18 +20,19 @@ SEEDS = (1, 2)
 
 
 def row(scenario: str, seed: int, client: str = "outlast", **terms: Any) -> dict[str, Any]:
-    found = figures(run_simulated(SCENARIOS[scenario], client, seed, **terms))
+    trial = run_simulated(SCENARIOS[scenario], client, seed, **terms)
+    found = figures(trial)
     print(found)
-    return found
+    return found | {"left_alone": len(trial.left_alone_s)}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_hard_outage_is_found_fast_asked_little_and_left_fast(seed):
     found = row("S1", seed)
-    assert found["requests_per_call"] <= 0.32
+    assert found["requests_per_call"] <= 0.30
     assert found["order_requests_per_call"] <= 0.05
     assert found["sibling_goodput"] >= 0.99
-    assert found["detect_s"] <= 4.5
+    assert found["detect_s"] <= 3.0
     assert found["recover_s"] <= 10
     assert_well_behaved(found)
 
@@ -39,16 +40,18 @@ def test_a_hard_outage_is_found_fast_asked_little_and_left_fast(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_third_of_requests_failing_hardly_shows(seed):
     found = row("S2-30", seed)
-    assert found["goodput"] >= 0.985
-    assert found["requests_per_call"] <= 1.5
+    assert found["goodput"] >= 0.99
+    assert found["requests_per_call"] <= 1.45
+    assert found["left_alone"] == 0  # a partial failure is not made a total one
     assert_well_behaved(found)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_most_calls_get_through_where_three_in_five_requests_fail(seed):
     found = row("S2-60", seed)
-    assert found["goodput"] >= 0.80
-    assert found["requests_per_call"] <= 2.3
+    assert found["goodput"] >= 0.83
+    assert found["requests_per_call"] <= 2.2
+    assert found["left_alone"] == 0
     assert_well_behaved(found)
 
 
