@@ -19,24 +19,28 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
 def scenario():
-    made = ScenarioBuilder("page", venue=["kraken-spot", "binance-spot"])
+    made = ScenarioBuilder("page", venue=["kraken-spot", "binance-spot", "binance-um"])
     made.instrument("BTC/USD", product="spot", mid="68000", tick="0.1", vol_bps_per_min="0.1")
-    made.account(balances={"USD": "50000"})
+    made.instrument("BTCUSDT", product="um", mid="68000", tick="0.1", vol_bps_per_min="0.1")
+    made.account(balances={"USD": "50000", "USDT": "50000"})
     return made.phase("all", "rest").build()
 
 
 async def run(snippet, folder):
     async with MockExchange(scenario(), seed=1) as mock:
         wires = mock.describe()["venues"]
-        kraken = wires["kraken-spot"]
+        kraken, futures = wires["kraken-spot"], wires["binance-um"]
         names = {
             "outlast": outlast,
             "KEY": kraken["key"],
             "SECRET": kraken["secret"],
             "ENDPOINTS": kraken["endpoints"],
             "OTHERS": wires["binance-spot"]["endpoints"],
+            "UM_KEY": futures["key"],
+            "UM_SECRET": futures["secret"],
+            "UM_ENDPOINTS": futures["endpoints"],
         }
-        if not snippet.startswith(("async with", "settings", "from")):
+        if not snippet.startswith(("async with outlast", "settings", "gate", "from")):
             names["venue"] = outlast.connect(
                 "kraken-spot",
                 key=kraken["key"],
@@ -58,7 +62,7 @@ def test_every_example_of_the_page_runs(number, tmp_path, monkeypatch):
 
 
 def test_the_page_has_its_examples():
-    assert len(SNIPPETS) == 5
+    assert len(SNIPPETS) == 8
 
 
 def test_every_cause_is_explained():

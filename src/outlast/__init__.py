@@ -1,7 +1,7 @@
 """Trading bots that outlast their exchange's outages.
 
-`connect` gives a session at one venue; `limit`, `market` and `stop` make orders for it. Every
-failure says what became of the order: `NotSent`, `Refused`, or `OutcomeUnknown`.
+`connect` gives a session at one venue; `limit`, `market`, `stop` and `take_profit` make orders for
+it. Every failure says what became of the order: `NotSent`, `Refused`, or `OutcomeUnknown`.
 
 `guard` puts the same on an existing ccxt exchange, in one line; nothing of ccxt is loaded before.
 """
@@ -52,6 +52,7 @@ from outlast.model import (
     limit,
     market,
     stop,
+    take_profit,
 )
 from outlast.venues import venues  # at once: the package of this name would hide it
 
@@ -60,6 +61,7 @@ if typing.TYPE_CHECKING:
     from outlast.client.connect import connect, connect_from_env
     from outlast.client.exits import CloseReport
     from outlast.client.gate_settings import GateSettings
+    from outlast.client.hedges import Hedge, HedgeOffer, HedgeReport
     from outlast.client.orders import CancelReport
     from outlast.client.session import ReconcileReport, Session
     from outlast.client.settings import Settings
@@ -95,6 +97,9 @@ __all__ = [
     "Execution",
     "GateSettings",
     "Health",
+    "Hedge",
+    "HedgeOffer",
+    "HedgeReport",
     "Instrument",
     "InvalidOrder",
     "JournalUnavailable",
@@ -138,6 +143,7 @@ __all__ = [
     "limit",
     "market",
     "stop",
+    "take_profit",
     "unguard",
     "venues",
 ]
@@ -150,6 +156,9 @@ _LATER = {
     "Candle": "outlast.stream_wire",
     "CloseReport": "outlast.client.exits",
     "GateSettings": "outlast.client.gate_settings",
+    "Hedge": "outlast.client.hedges",
+    "HedgeOffer": "outlast.client.hedges",
+    "HedgeReport": "outlast.client.hedges",
     "PublicTrade": "outlast.stream_wire",
     "ReconcileReport": "outlast.client.session",
     "ResyncSettings": "outlast.core.books",
