@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SCENARIO := binance-reduce-only-lockout-2025-10-11
 SEEDS ?= 1..2000
+BOOK_SEEDS ?= 1..100
 DRILLS ?= 1..20
 
-.PHONY: demo test test-ccxt test-clients check bench docs simulate catalogue clean
+.PHONY: demo test test-ccxt test-clients test-package check bench docs simulate catalogue book-faults book-day clean
 
 demo: $(VENV)/.demo
 	$(BIN)/outlast drill $(SCENARIO)
@@ -22,6 +23,10 @@ test-clients: $(VENV)/.dev
 test-ccxt: $(VENV)/.dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/test-ccxt
 
+# The wheel in clean environments: alone, with each extra, under mypy and pyright.
+test-package: $(BIN)/python
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/test-package
+
 # The site, in build/site: open index.html. A broken link is an error.
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -32,6 +37,12 @@ simulate: $(VENV)/.dev
 # Every scenario with the outlast bot on twenty seeds: half an hour on two cores.
 catalogue: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.catalogue --jobs 2 --seeds $(DRILLS)
+
+book-faults: $(VENV)/.dev
+	$(BIN)/python tests/client/book_faults.py --seeds $(BOOK_SEEDS)
+
+book-day: $(VENV)/.dev
+	$(BIN)/python tests/client/book_day.py --hours 24 --age-min 300
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

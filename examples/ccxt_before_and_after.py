@@ -9,20 +9,9 @@ import asyncio
 import ccxt.async_support as ccxt
 
 import outlast
-from outlast.testing import Mock
+from outlast.testing import Mock, aim
 
 SYMBOL = "BTC/USDT:USDT"
-
-
-def exchange_at(mock: Mock) -> ccxt.binanceusdm:
-    """An ordinary ccxt exchange; in real life this is all configuration there is."""
-    exchange = ccxt.binanceusdm(
-        {"apiKey": mock.key, "secret": mock.secret, "options": {"fetchCurrencies": False}}
-    )
-    for name, url in exchange.urls["api"].items():
-        if isinstance(url, str):
-            exchange.urls["api"][name] = mock.url + "/" + url.split("/", 3)[3]
-    return exchange
 
 
 async def bot(exchange: ccxt.binanceusdm) -> None:
@@ -40,7 +29,7 @@ def drill(*, guarded: bool) -> None:
     mock = Mock("unknown-503-landed", phase="unknown", seed=1)
 
     async def play() -> None:
-        exchange = exchange_at(mock)
+        exchange = aim(ccxt.binanceusdm())  # in real life: your own, with your key
         if guarded:
             outlast.guard(exchange, journal=None)  # the one line
         try:

@@ -57,6 +57,7 @@ CONTESTED: Final = (
     ("goodput", "More goodput", 1),
     ("cancel_success", "More cancels", 1),
     ("requests_per_call", "Fewer requests per call", -1),
+    ("detect_s", "Sooner aware", -1),
     ("recover_s", "Sooner back", -1),
 )
 MARGIN: Final = 0.005
@@ -109,7 +110,8 @@ scenario: each client has the defaults that its documentation gives.
   left unused pay for no retry. *limiter*: nothing costs anything. *jitter*: every wait is the
   longest it may be. *horizon*: an order that one look does not show is held for absent. *lanes*:
   cancels and exits are orders like any other.
-- A dash: there is nothing to measure, or it did not come before the run ended.
+- A dash: there is nothing to measure, it did not come before the run ended, or the rows are older
+  than the figure.
 """
 
 
@@ -213,6 +215,7 @@ def _table(rows: Sequence[Row]) -> str:
         (figure, title)
         for figure, title in COLUMNS
         if any(row.get(figure) is not None for row in rows)
+        and (figure != "ghosts" or any(row.get(figure) for row in rows))
     ]
     lines = ["| client | seeds | " + " | ".join(title for _, title in columns) + " |\n"]
     lines.append("|---|---|" + "---|" * len(columns) + "\n")

@@ -35,3 +35,11 @@ def test_it_names_both_bots_by_itself():
     )
     assert code == 2
     assert "--compare names both bots" in err
+
+
+def test_what_a_bot_prints_does_not_come_between_the_json(tmp_path):
+    (tmp_path / "talkative.py").write_text("async def trade():\n    print('hello')\n")
+    story = ("drill", "engine-frozen-socket-alive", "--bot", "talkative:trade", "--json")
+    _, out, err = outlast(*story, cwd=tmp_path)
+    assert json.loads(out)["bots"][0]["bot"] == "talkative:trade"
+    assert "hello" in err

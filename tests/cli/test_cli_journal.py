@@ -172,6 +172,7 @@ def test_a_file_that_is_not_there_or_no_journal_is_named(tmp_path):
         )
     (tmp_path / "diary").write_text("dear diary " * 100)
     assert complaint("journal", "verify", "diary", cwd=tmp_path) == (
-        "outlast: journal 'diary' cannot be read (file is not a database); `outlast journal "
-        "salvage diary -o NEW` keeps every record that is whole; or restore it from a copy"
+        "outlast: journal 'diary' cannot be read (file is not a database); it must be a journal "
+        "file of outlast: of a damaged one `outlast journal salvage diary -o NEW` keeps every "
+        "record that is whole, or restore it from a copy"
     )

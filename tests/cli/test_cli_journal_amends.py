@@ -49,3 +49,10 @@ def test_the_history_can_be_true_and_the_intent_is_shown(journal):
     assert code == 0
     _, out, _ = outlast("journal", "show", str(journal))
     assert sum(" order.amend " in line for line in out.splitlines()) == 1
+
+
+def test_the_incident_report_tells_of_the_order(journal, tmp_path):
+    page = tmp_path / "incident.html"
+    code, _, err = outlast("report", str(journal), "-o", str(page))
+    assert code == 0, err
+    assert "BTC/USDT:USDT" in page.read_text(encoding="utf-8")

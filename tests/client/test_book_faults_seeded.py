@@ -9,7 +9,7 @@ from market_in_sim import VENUES
 
 from outlast.core.books import ChecksumBook, DiffBook, Distrust
 
-SEEDS = range(1, 1 + int(os.environ.get("OUTLAST_BOOK_SEEDS", "3")))
+SEEDS = range(1, 1 + int(os.environ.get("OUTLAST_BOOK_SEEDS", "2")))
 
 
 @pytest.mark.timeout(900)

@@ -21,7 +21,7 @@ from outlast.mock.scenario.catalogue import catalogue
 from outlast.mock.scenario.model import Scenario
 
 WHOLE = os.environ.get("OUTLAST_CATALOGUE") == "whole"
-MINUTES = 4.0
+MINUTES = 1.5
 NAMED = {s.scenario: s for s in catalogue() if s.expectation("stale_within") is not None}
 
 

@@ -174,3 +174,42 @@ def test_eight_young_orders_are_cancelled_at_once_on_the_lowest_tier_of_kraken(t
         w.judge()
 
     here.play(story, tmp_path)
+
+
+def test_a_batch_that_is_confirmed_and_has_no_effect_is_not_believed(tmp_path):
+    """A count is no proof: the venue still shows the orders as open."""
+    here = ground("kraken-spot")
+
+    async def story(w):
+        async with w.connect(settings=outlast.Settings(seed=1)) as session:
+            names = await rest(session, here, 3)
+            lie = {"error": [], "result": {"count": 3}}
+            w.fault("orders.cancel", reply={"json": lie}, effect="none", times=1)
+            report = await session.cancel_many(names)
+            assert [name for name, _ in report.failed] == names
+            for _, error in report.failed:
+                assert isinstance(error, outlast.OutcomeUnknown)
+                assert "cancel it again, which is safe" in str(error)
+            assert len((await session.cancel_many(names)).canceled) == 3
+        w.judge()
+
+    here.play(story, tmp_path)
+
+
+def test_one_order_of_a_batch_that_the_venue_does_not_know_is_looked_up_by_itself(tmp_path):
+    here = ground("binance-um")
+
+    async def story(w):
+        async with w.connect(settings=outlast.Settings(seed=1)) as session:
+            names = await rest(session, here, 3)
+            stage = w.mock.run.venues["binance-um"].stage
+            stage.engine.void(next(o for o in w.orders if o.client_order_id == names[0]).order_id)
+            report = await session.cancel_many(names)
+            assert {o.client_order_id for o in report.canceled} == set(names[1:])
+            [(name, error)] = report.failed
+            assert (name, type(error)) == (names[0], outlast.OutcomeUnknown)
+            # It was acknowledged, and now it does not exist: that is settled by proof.
+            known = await session.settle(names[0], timeout_s=180)
+            assert known.status is OrderStatus.NOT_PLACED
+
+    here.play(story, tmp_path)

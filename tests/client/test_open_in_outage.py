@@ -223,3 +223,27 @@ def test_without_keys_the_last_books_are_shown_too(tmp_path):
             assert venue.instruments.is_current
 
     g.play(story, tmp_path)
+
+
+def test_a_venue_that_comes_back_taking_only_cancels_is_found_active_once_it_is(tmp_path):
+    """The list that is read at last says that nothing trades: it is read again."""
+    g = ground("binance-um")
+    made = g.module.builder().phase("before", "100s")
+    made.phase("dark", "60s", faults=[{"match": "*", "reply": "refuse"}])
+    made.phase("limited", "90s", engine={"mode": "cancel_only"})
+    scenario = made.phase("well", "rest").build()
+
+    async def story(w: Any) -> None:
+        async with w.connect() as venue:
+            await venue.submit(g.resting)
+        await asyncio.sleep(110 - w.clock.now())
+        async with w.connect() as venue:
+            assert not venue.instruments.is_current
+            await asyncio.sleep(200 - w.clock.now())
+            assert venue.instruments.is_current
+            assert venue.trading_state(g.btc) is not outlast.ACTIVE
+            await asyncio.wait_for(venue.wait_until(outlast.ACTIVE, g.btc), 600)
+            await venue.cancel_all()
+        w.judge()
+
+    g.play(story, tmp_path, scenario=scenario)

@@ -37,7 +37,7 @@ def asks(amendment=ASKED, **changes):
     return "order.amend", {"order": structs.replace(ORDER, amendment=amendment, **changes)}
 
 
-def sent(outcome=None, qty="6", lane="trade"):
+def sent(outcome=None, qty="6", lane="trade", took_ms=0):
     failure = None if outcome is None else {"outcome": outcome}
     return "attempt", {
         "request": "order.amend",
@@ -45,6 +45,7 @@ def sent(outcome=None, qty="6", lane="trade"):
         "failure": failure,
         "params": {"qty": qty},
         "lane": lane,
+        "took_ms": took_ms,
     }
 
 
@@ -69,7 +70,7 @@ IN_FORCE = changed("amended", qty=D(6), price=D(101))
 def problems(*entries):
     histories, chain, found = Histories(), Chain(), []
     for kind, fields in entries:
-        record = chain.seal(kind, fields, at=1.0)
+        record = chain.seal(kind, fields, at=ASKED.asked_at)
         chain.accept(record)
         found += [fault.problem for fault in histories.fold(record)]
     return found
@@ -90,6 +91,8 @@ def problems(*entries):
         [asks(), IN_FORCE, asks(structs.replace(ASKED, qty=D(5)), qty=D(6), price=D(101))],
         [asks(), fill(5)],  # not known yet, and there is room in the new terms
         [asks(), sent(), changed("report", status=OrderStatus.CANCELED)],
+        # The answer to an earlier one of the same terms, long after the order had told of it.
+        [asks(), sent("unknown", took_ms=12_000), sent(), IN_FORCE],
     ],
 )
 def test_what_can_be_true(story):

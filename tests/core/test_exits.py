@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -412,3 +413,53 @@ def test_in_106_minutes_of_refusals_one_size_is_tried_two_dozen_times():
                 now = wait.until
     assert set(tries) == {Decimal("0.001"), Decimal("0.002")}
     assert all(20 <= count <= 25 for count in tries.values())
+
+
+def others(plan, qty, *theirs, now):
+    """Read again: the position, and what other programs have open."""
+    plan.update(Decimal(qty), (), theirs)
+    plan.was_read(now=now)
+    return plan
+
+
+def test_what_orders_of_other_programs_may_take_is_tried_once_in_ten_minutes():
+    plan = plan_of()
+    theirs = live_order("0.1", client_order_id="web_1", is_external=True)
+    others(plan, "0.1", theirs, now=0.0)
+    sends, reads, now = [], [], 0.0
+    while now < 3600.0:
+        match plan.next_action(now):
+            case SendExit(request=request):
+                sends.append(now)
+                plan.refused_by_rule(request, now=now)
+            case ReadState():
+                reads.append(now)
+                others(plan, "0.1", theirs, now=now)
+            case Wait(until=until):
+                assert until >= now
+                now = max(until, now + 0.01)
+    assert len(sends) == 6
+    assert min(b - a for a, b in pairwise(sends)) >= SETTINGS.in_the_way_s
+    assert max(b - a for a, b in pairwise(reads)) < 60.0
+
+
+def test_as_soon_as_they_are_gone_the_exit_is_tried():
+    plan = plan_of()
+    theirs = live_order("0.1", client_order_id="web_1", is_external=True)
+    others(plan, "0.1", theirs, now=0.0)
+    first = plan.next_action(0.0)
+    plan.refused_by_rule(first.request, now=0.0)
+    others(plan, "0.1", theirs, now=20.0)
+    assert isinstance(plan.next_action(30.0), Wait)
+    assert plan.next_action(50.0) == ReadState()
+    others(plan, "0.1", now=50.0)
+    assert isinstance(plan.next_action(50.0), SendExit)
+
+
+def test_orders_of_other_programs_that_leave_enough_or_open_more_hold_nothing_up():
+    for theirs in (live_order("0.1"), live_order("5", side=Side.BUY)):
+        plan = others(plan_of(), "0.5", theirs, now=0.0)
+        action = plan.next_action(0.0)
+        assert action.request.qty == Decimal("0.5")
+        plan.refused_by_load(action.request, now=0.0)
+        assert isinstance(plan.next_action(5.0), SendExit)

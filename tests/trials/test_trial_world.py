@@ -42,17 +42,18 @@ def test_three_actions_on_a_calm_venue():
 def test_what_a_watcher_hears_is_in_order():
     _, diary = played(trial(QUOTE))
     lines = [said for at, said in diary.lines if 20 <= at < 21 or at >= 120]
-    assert lines[:8] == [
+    assert lines[:9] == [
         "asked mark_price",
         "answered mark_price returned",
         "asked submit",
         "recorded attempt",  # of the price, in one transaction with the intent
+        "recorded instrument.kept",  # which is used for the first time
         "recorded order.intent",
         "answered submit returned",
         "recorded attempt",
         "recorded order.changed",
     ]
-    after = [said for said in lines[8:] if not said.startswith("recorded")]
+    after = [said for said in lines[9:] if not said.startswith("recorded")]
     assert after == [
         "safety over",
         "asked reconcile",

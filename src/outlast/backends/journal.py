@@ -38,8 +38,9 @@ class JournalDamaged(ConfigurationError):
         self.is_cut = path.is_file() and is_cut(path)
         """It ends too early, and nothing else need be wrong with it."""
         super().__init__(
-            f"journal {str(path)!r} cannot be read ({why}); `outlast journal salvage "
-            f"{path.name} -o NEW` keeps every record that is whole; or restore it from a copy"
+            f"journal {str(path)!r} cannot be read ({why}); it must be a journal file of outlast: "
+            f"of a damaged one `outlast journal salvage {path.name} -o NEW` keeps every record "
+            "that is whole, or restore it from a copy"
         )
 
 

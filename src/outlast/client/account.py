@@ -190,14 +190,15 @@ class Account:
         dated = {currency: balance.venue_time_ms for currency, balance in read.items()}
         newer = _newer(self._told_balances, dated, asked_ms)
         amounts |= {currency: balance.total for currency, balance in newer.items()}
-        self.late.note_report("balances", amounts, asked_ms=asked_ms)
 
         def told(currency: str) -> Balance:
             reported = read.get(currency) or _nothing(currency, as_of, Source.REST)
             ours = newer.get(currency)
             return reported if ours is None or ours.total == reported.total else ours
 
-        for currency in self._judge("balances", amounts, asked_ms, told, {}):
+        believed = self._judge("balances", amounts, asked_ms, told, {})
+        self._note_believed("balances", amounts, believed, asked_ms)
+        for currency in believed:
             self._balances[currency] = told(currency)
             if currency not in newer:
                 self._told_balances.forget(currency)
@@ -214,14 +215,15 @@ class Account:
         newer = _newer(self._told_positions, reported_ms, asked_ms)
         for symbol, position in newer.items():
             amounts[symbol], dated[symbol] = position.qty, (position.venue_time_ms or 0) / 1000
-        self.late.note_report("positions", amounts, asked_ms=asked_ms)
 
         def told(symbol: str) -> Position:
             reported = read.get(symbol) or _flat(symbol, as_of, asked_ms)
             ours = newer.get(symbol)
             return reported if ours is None or ours.qty == reported.qty else ours
 
-        for symbol in self._judge("positions", amounts, asked_ms, told, dated):
+        believed = self._judge("positions", amounts, asked_ms, told, dated)
+        self._note_believed("positions", amounts, believed, asked_ms)
+        for symbol in believed:
             self._put_position(told(symbol))
             if symbol not in newer:
                 self._told_positions.forget(symbol)
@@ -232,6 +234,14 @@ class Account:
         ledger = self._orders.ledger
         live = [*ledger.open(), *ledger.unknown()]
         self._before_read = frozenset(order.client_order_id for order in live)
+
+    def _note_believed(
+        self, what: str, amounts: Mapping[str, Decimal], names: Sequence[str], asked_ms: int
+    ) -> None:
+        """Of a whole report, hold what is believed against our fills: a lie is nothing to go by."""
+        believed = {name: amounts.get(name, Decimal(0)) for name in names}
+        self.late.note_report(what, believed, asked_ms=asked_ms)
+        self._note_trouble()
 
     def _put_position(self, position: Position) -> None:
         known = self._positions.get(position.symbol)
@@ -555,6 +565,7 @@ class Account:
 
     def restore(self, history: History) -> None:
         """Take up what the session before believed last: stale until the venue confirms it."""
+        self.late.restore(history.orders)
         believed = history.believed
         if believed is None:
             return

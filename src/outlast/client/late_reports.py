@@ -6,7 +6,7 @@ fills, from cancels, and from every reading of balances and positions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -55,14 +55,20 @@ class LateReports:
         self._first: _Report | None = None
         """Of the positions: what it did not list, and none since, was flat then."""
         self._reports = 0
+        self._from_before: frozenset[str] = frozenset()
         self._sent_after: dict[str, int] = {}
         """By client order id: how many reports had come when it was sent."""
 
     # What is heard.
 
+    def restore(self, client_order_ids: Iterable[str]) -> None:
+        """Orders of the session before: they were sent before any report that comes now."""
+        self._from_before = frozenset(client_order_ids)
+
     def note_order(self, order: Order) -> None:
         """An order is new here or has changed."""
-        if order.status is OrderStatus.SUBMITTED:
+        is_ours = order.client_order_id not in self._from_before
+        if order.status is OrderStatus.SUBMITTED and is_ours:
             self._sent_after[order.client_order_id] = self._reports
             if len(self._sent_after) > _ORDERS_MAX:
                 del self._sent_after[next(iter(self._sent_after))]
@@ -106,14 +112,14 @@ class LateReports:
             self._moved(name, amount, execution.venue_time_ms / 1000, client_order_id)
 
     def note_report(self, what: str, amounts: Mapping[str, Decimal], *, asked_ms: int) -> None:
-        """Balances or positions as the venue has shown them: what is not among them is zero."""
+        """Balances or positions as the venue has shown them, as far as they are believed."""
         self._reports += 1
         report = _Report(self._reports, asked_ms / 1000, self._server_now_ms() / 1000)
         if what == "positions" and self._first is None:
             self._first = report
         self._names[what].update(amounts)
-        for name in self._names[what]:
-            self._show(name, amounts.get(name, Decimal(0)), report)
+        for name, amount in amounts.items():
+            self._show(name, amount, report)
 
     def _expect(self, symbol: str) -> None:
         """A position in `symbol` has come to be; no report has listed it yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -170,19 +170,48 @@ class Lookups:
                     return failure
         return None
 
-    async def listed(self, instrument: Instrument, *, since_ms: int) -> list[Execution] | Failure:
-        """As `executions`, and give the complete list.
+    async def executions_of(self, symbols: Iterable[str], *, since_ms: int) -> Failure | None:
+        """As `executions` for each symbol; the first failure."""
+        names = sorted(symbols)
+        for symbol in names[:1] if self._codec.TRAITS.lists_account else names:
+            failure = await self.executions(self._instruments[symbol], since_ms=since_ms)
+            if failure is not None:
+                return failure
+        return None
 
-        A fill whose order the venue does not show is in the list all the same: it moved the
-        account, whoever sent the order.
+    async def listed(
+        self, wanted: Mapping[str, int]
+    ) -> tuple[dict[str, list[Execution]], Failure | None]:
+        """As `executions` for each symbol of `wanted`, since its instant (venue ms).
+
+        Gives the complete lists that could be had, by symbol, and the first failure. A fill whose
+        order the venue does not show is in its list all the same: it moved the account, whoever
+        sent the order.
         """
+        if self._codec.TRAITS.lists_account and len(wanted) > 1:
+            first = min(wanted, key=lambda symbol: wanted[symbol])
+            fills = await self._list(self._instruments[first], wanted[first], of_account=True)
+            if isinstance(fills, Failure):
+                return {}, fills
+            return {s: [e for e in fills if e.symbol == s] for s in wanted}, None
+        lists: dict[str, list[Execution]] = {}
+        for symbol, since_ms in sorted(wanted.items()):
+            fills = await self._list(self._instruments[symbol], since_ms, of_account=False)
+            if isinstance(fills, Failure):
+                return lists, fills
+            lists[symbol] = fills
+        return lists, None
+
+    async def _list(
+        self, instrument: Instrument, since_ms: int, *, of_account: bool
+    ) -> list[Execution] | Failure:
         listed: list[Execution] = []
-        async for page in self._pages(instrument, since_ms):
+        async for page in self._pages(instrument, since_ms, of_account=of_account):
             if isinstance(page, Failure):
                 return page
             listed += page
             for execution in page:
-                await self._book(execution, instrument)
+                await self._book(execution, self._instruments.get(execution.symbol) or instrument)
         return list({(e.venue_order_id, e.execution_id): e for e in listed}.values())
 
     async def _pages(

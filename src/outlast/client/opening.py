@@ -92,7 +92,8 @@ class Opening:
             self._log.error("outlast.orders_unread", reason=shown.describe())
 
     async def catch_up(self, rng: random.Random) -> None:
-        """Where the session has opened by the journal's list: read all there is, once it can be."""
+        """Where the session has opened by the journal's list: return when instruments and account
+        were read, as `load` does."""
         rooms, pause_s = self._rooms, CATCH_UP_FIRST_S
         while not rooms.instruments.is_current:
             await self._clock.sleep(pause_s * rng.uniform(0.5, 1.0))
@@ -101,16 +102,13 @@ class Opening:
                 await rooms.instruments.load()
             except ReadFailed:
                 continue
-            rooms.recovery.look()
-            self._log.warning("outlast.instruments_read")
-            self._events.publish(InstrumentsChanged(is_current=True, reason="", age_s=None))
-            try:
-                await self._read_account()
-            except AuthenticationFailed as error:
-                self._log.critical("outlast.account_unread", reason=str(error))
-                return
-            if self._has_keys:
-                await self.learn_orders()
+        rooms.recovery.look()
+        self._log.warning("outlast.instruments_read")
+        self._events.publish(InstrumentsChanged(is_current=True, reason="", age_s=None))
+        try:
+            await self._read_account()
+        except AuthenticationFailed as error:  # nobody waits for it who could be told
+            self._log.critical("outlast.account_unread", reason=str(error))
 
     # Inside.
 

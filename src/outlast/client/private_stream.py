@@ -384,13 +384,7 @@ class PrivateStream:
                 return failure
         if era.fills_since_ms is not None and era.fills_since_ms <= since_ms:
             return None  # its snapshot has them all
-        for symbol in sorted(symbols):
-            failure = await self._lookups.executions(
-                self._instruments[symbol], since_ms=since_ms - CLOCKS_DIFFER_MS
-            )
-            if failure is not None:
-                return failure
-        return None
+        return await self._lookups.executions_of(symbols, since_ms=since_ms - CLOCKS_DIFFER_MS)
 
     async def _snapshot_or_timeout(self, era: _Era) -> None:
         try:

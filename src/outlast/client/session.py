@@ -177,19 +177,9 @@ class Session(MarketData):
             await self._release(self._open)
 
     async def _begin(self, rooms: Rooms, opening: Opening) -> None:
-        """Take up what the journal left open, learn what else rests, and start the chores."""
-        for order in rooms.book.restore(rooms.journal.history):
-            rooms.desk.resume(order)
-        if not rooms.instruments.is_current:
-            rng = random.Random(self._settings.seed)  # noqa: S311 - jitter
-            self._spawn(opening.catch_up(rng))
-        elif self._has_keys:
-            await opening.learn_orders()
-        self._spawn(rooms.upkeep.keep_time_for_ever())
-        self._spawn(rooms.health.modes.watch_for_ever())
-        self._spawn(rooms.prices.watch_for_ever())
-        if rooms.health.page is not None:
-            self._spawn(rooms.health.page.poll_for_ever())
+        """Put back what the journal left open, and take it up with the venue: now or once it can
+        be."""
+        left = [order.client_order_id for order in rooms.book.restore(rooms.journal.history)]
         self._spawn(rooms.upkeep.checkpoint_for_ever())
         if self._settings.journal_kept_days is not None:
             self._spawn(
@@ -201,6 +191,30 @@ class Session(MarketData):
                     venue=self.venue,
                 )
             )
+        if rooms.health.page is not None:
+            self._spawn(rooms.health.page.poll_for_ever())
+        if rooms.instruments.is_current:
+            await self._take_up(rooms, opening, left)
+        else:
+            self._spawn(self._take_up_later(rooms, opening, left))
+
+    async def _take_up_later(self, rooms: Rooms, opening: Opening, left: list[str]) -> None:
+        """In the order of any other start: instruments, account, then orders. What is told of an
+        order is judged by the account as it was read before."""
+        await opening.catch_up(random.Random(self._settings.seed))  # noqa: S311 - jitter
+        await self._take_up(rooms, opening, left)
+
+    async def _take_up(self, rooms: Rooms, opening: Opening, left: list[str]) -> None:
+        """Settle what the journal left open, learn what else rests, and start the chores."""
+        for client_order_id in left:
+            order = rooms.book.ledger.get(client_order_id)
+            if order is not None and not order.status.is_final:
+                rooms.desk.resume(order)
+        if self._has_keys:
+            await opening.learn_orders()
+        self._spawn(rooms.upkeep.keep_time_for_ever())
+        self._spawn(rooms.health.modes.watch_for_ever())
+        self._spawn(rooms.prices.watch_for_ever())
         if self._has_keys:
             self._spawn(rooms.upkeep.poll_for_ever())
             self._spawn(rooms.recovery.return_for_ever(self._reconcile_since, self._probe))

@@ -121,17 +121,16 @@ class Upkeep:
 
         `lists` keeps what was listed: a newer report is judged by it without asking twice.
         """
-        for symbol, since_ms in sorted(self._account.lists_wanted().items()):
-            if symbol in lists:
-                continue
-            listed = await self._lookups.listed(
-                self._instruments[symbol], since_ms=since_ms - CLOCKS_DIFFER_MS
-            )
-            if isinstance(listed, Failure):
-                return listed
-            lists[symbol] = listed
-        self._account.explain(lists)
-        return None
+        wanted = {
+            symbol: since_ms - CLOCKS_DIFFER_MS
+            for symbol, since_ms in self._account.lists_wanted().items()
+            if symbol not in lists
+        }
+        listed, failure = await self._lookups.listed(wanted)
+        lists.update(listed)
+        if failure is None:
+            self._account.explain(lists)
+        return failure
 
     async def poll_account(self) -> Failure | None:
         """Read balances, positions and what may have changed about orders; the first failure."""

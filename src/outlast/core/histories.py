@@ -24,6 +24,8 @@ __all__ = ["Checked", "Histories", "HistoryFault", "check"]
 
 _S = OrderStatus
 
+_SAME_INSTANT_S: Final = 0.01
+"""Durations are written in whole milliseconds."""
 _REFUTED: Final = frozenset({_S.REJECTED, _S.NOT_PLACED, _S.DENIED})
 """Held for not live; where its fills show after all, what was left of it is gone."""
 
@@ -85,6 +87,8 @@ class _Life:
     """How these were sent, where they are not known to have failed to arrive."""
     was_amended: bool = False
     """An amendment was written down at some time."""
+    asked_at: float = 0.0
+    """When the last one was, by our clock."""
     refuted: list[Amendment] = field(default_factory=list)
     """Terms that were asked for and held for not in force."""
 
@@ -124,7 +128,7 @@ class Histories:
                 problems = self._sent(name, fields["failure"])
             elif record.kind == "attempt" and fields["request"] == "order.amend":
                 name = fields["client_order_id"]
-                problems = self._amend_sent(name, fields)
+                problems = self._amend_sent(name, fields, record.at)
             else:
                 return
             for problem in problems:
@@ -165,8 +169,9 @@ class Histories:
             yield "it was to be amended again while the first amendment was not known"
         life.order, life.asked, life.amend_sent = order, order.amendment, None
         life.was_amended = True
+        life.asked_at = 0.0 if order.amendment is None else order.amendment.asked_at
 
-    def _amend_sent(self, name: str, attempt: dict[str, Any]) -> Iterator[str]:
+    def _amend_sent(self, name: str, attempt: dict[str, Any], at: float) -> Iterator[str]:
         failure = attempt["failure"]
         outcome = None if failure is None else failure["outcome"]
         if outcome == Outcome.NOT_SENT.value:
@@ -177,6 +182,8 @@ class Histories:
             if attempt["lane"] != "safety":
                 yield "an amendment was sent, but never written down"
             return
+        if at - attempt["took_ms"] / 1000 < life.asked_at - _SAME_INSTANT_S:
+            return  # of an earlier amendment: its order had told of that before its answer came
         if life.amend_sent == attempt["params"]:
             yield "an amendment was sent again while the first may be in force"
         if outcome != Outcome.REFUSED.value:

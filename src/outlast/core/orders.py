@@ -308,6 +308,8 @@ class OrderLedger:
         They may have been held for not in force: then this contradicts a verdict, and is believed
         where it cannot be an old word: by the venue's clock, or as they never were in force before.
         """
+        if order.amendment is None and not self._refuted:
+            return order  # as nearly always
         if confirms(order, report):
             return self._amended(order, report.price, report.qty)
         terms = (report.price, report.qty)

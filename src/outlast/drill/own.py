@@ -89,7 +89,8 @@ def run_function(
                 await _watch(mock, progress, _LOOK_EVERY_S)
                 return _judged(mock, name, await _end(playing))
 
-    return sim.run(main, seed=seed, t0=scenario.t0_ms / 1000)
+    with contextlib.redirect_stdout(sys.stderr):  # stdout is the drill's own
+        return sim.run(main, seed=seed, t0=scenario.t0_ms / 1000)
 
 
 def run_command(

@@ -204,7 +204,8 @@ class _Reader:
         gone = (OrderStatus.REJECTED, OrderStatus.NOT_PLACED, OrderStatus.DENIED)
         if before.status in gone and order.status not in gone:
             story.contradicted = True
-        if order.status is OrderStatus.UNKNOWN:
+        asked = order.amendment
+        if order.status is OrderStatus.UNKNOWN or (asked is not None and asked.is_unknown):
             if story.unknown_since is None:
                 story.unknown_since = at
         elif story.unknown_since is not None:

@@ -41,6 +41,7 @@ class Plot:
     phases: list[PhaseSketch] = field(default_factory=list)
     limits_factor: float | None = None
     disruptions: list[Disruption] = field(default_factory=list)
+    has_few_slots: bool = False
     _actions: list[Action] = field(default_factory=list)
 
     @property
@@ -51,7 +52,9 @@ class Plot:
     def clients(self) -> tuple[ClientPlan, ...]:
         asked = (action for action in self._actions if action.at_s < self.ends_s - 1.0)
         actions = sorted(asked, key=lambda action: action.at_s)
-        return (ClientPlan(name="bot-1", venue=self.venue, actions=tuple(actions)),)
+        few = self.has_few_slots
+        plan = ClientPlan(name="bot-1", venue=self.venue, actions=tuple(actions), has_few_slots=few)
+        return (plan,)
 
     def stretch(self, name: str, length_s: float) -> PhaseSketch:
         """Add a phase after those that there are."""
@@ -106,6 +109,7 @@ def _latency(usual_s: float, most_s: float) -> dict[str, str]:
 def _rush(p: Plot) -> None:
     """Waves of questions that are answered slowly, and cancels and exits in the middle of them."""
     rng = p.rng
+    p.has_few_slots = True
     phase = p.stretch("rush", rng.uniform(50, 80))
     slow = _latency(rng.uniform(0.6, 1.8), rng.uniform(2.0, 2.8))
     p.rule(phase, "delays", _READS, latency=slow)

@@ -77,6 +77,8 @@ class ClientPlan:
     streams: bool = False
     """Whether its session listens to the stream of its account."""
     order_entry: OrderEntry = "rest"
+    has_few_slots: bool = False
+    """Whether its settings let few requests be under way at a time."""
 
 
 class DisruptionKind(Enum):

@@ -15,6 +15,7 @@ from outlast import sim
 from outlast.client.connect import connect
 from outlast.client.session import Session
 from outlast.client.settings import Settings
+from outlast.core.limiter import SLOTS, SlotSettings
 from outlast.core.recovery import RecoverySettings
 from outlast.errors import OutlastError
 from outlast.model import OrderRequest
@@ -31,6 +32,7 @@ T = TypeVar("T")
 _RECOVERY: Final = RecoverySettings(cool_down_s_max=60.0)
 """The quiet end of a trial is shorter than its outages: nobody could see the cool-downs end that
 last as long as they did."""
+_FEW_SLOTS: Final = SlotSettings(safety=1, orders=2, reads=3, reconcile=1)
 REOPEN_AFTER_S: Final = 5.0
 """When a session could not be opened it is opened again, as whoever keeps a bot running does."""
 
@@ -138,6 +140,7 @@ class SimulatedClient:
                 recovery=_RECOVERY,
                 streams=self.plan.streams,
                 order_entry=self.plan.order_entry,
+                slots=_FEW_SLOTS if self.plan.has_few_slots else SLOTS,
             ),
         )
 

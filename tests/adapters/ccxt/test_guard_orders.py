@@ -281,3 +281,22 @@ def test_ids_of_the_bot_are_kept(tmp_path):
         assert exchange.outlast.order("mine-1").status is OrderStatus.ACCEPTED
 
     play(story, tmp_path)
+
+
+def test_what_has_landed_minutes_late_once_may_do_so_again(tmp_path):
+    """BitMEX, 13 March 2020: requests hung, and were executed minutes later. Found by the drill of
+    late-queue-execution with a script that holds positions."""
+
+    async def story(w: World):
+        exchange = w.guarded(settings={"settle_within_s": 400.0})
+        late = {"reply": {"hang": "30s"}, "effect": {"apply_after": "3m"}}
+        w.fault("orders.create", **late, times=1)
+        w.fault("orders.cancel", reply={"hang": "30s"}, effect="none")  # no fence comes through
+        assert (await w.buy(exchange))["id"]
+        w.heal()
+        w.fault("orders.create", **late, times=1)
+        assert (await w.buy(exchange, PASSIVE - 1))["id"]
+        assert len(w.orders) == 2
+        w.judge()
+
+    play(story, tmp_path)

@@ -9,6 +9,8 @@ import pytest
 
 import outlast
 from outlast.adapters.ccxt.settings import GuardSettings
+from outlast.adapters.ccxt.verdict import RiskHeld
+from outlast.core.recovery import RecoverySettings, Stage
 from outlast.core.settle import SettleSettings
 from outlast.errors import Outcome
 from outlast.mock.scenario.builder import ScenarioBuilder, fault
@@ -97,3 +99,35 @@ def test_what_is_in_doubt_goes_on_with_whatever_the_bot_asks_next(tmp_path):
         exchange.session.close()
         outlast.unguard(exchange)
         mock.truth.assert_safe()
+
+
+def test_a_blocking_exchange_comes_back_from_an_outage_by_its_own_calls(tmp_path):
+    made = ScenarioBuilder("dark-account", venue="binance-um")
+    made.instrument("BTCUSDT", product="um", mid="68000", tick="0.1", vol_bps_per_min="0.1")
+    made.account(balances={"USDT": "50000"})
+    dark = fault("account.balances", reply={"http": {"status": 502, "body": ""}})
+    settings = GuardSettings(
+        hold_max_s=0.0,
+        pause_s=0.0,
+        recovery=RecoverySettings(cool_down_s=0.0, cool_down_share=0.0, steps=()),
+    )
+    story = made.phase("dark", "8s", faults=[dark]).phase("back", "rest").build()
+    with scenario(story) as mock:
+        exchange = exchange_at(mock)
+        outlast.guard(exchange, journal=tmp_path / "bot.journal", settings=settings)
+        while exchange.outlast.stage is Stage.FREE:
+            with pytest.raises(ccxt.NetworkError):
+                exchange.fetch_balance()
+        with pytest.raises(RiskHeld):
+            exchange.create_order("BTC/USDT:USDT", "limit", "buy", 0.01, 60000)
+        until, order = time.monotonic() + 60, None
+        while order is None and time.monotonic() < until:
+            try:
+                order = exchange.create_order("BTC/USDT:USDT", "limit", "buy", 0.01, 60000)
+            except RiskHeld:
+                time.sleep(0.1)
+        assert order is not None
+        assert exchange.outlast.stage is Stage.FREE
+        exchange.session.close()
+        outlast.unguard(exchange)
+        assert mock.truth.scorecard["orders"] == 1

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
+from math import inf
 from typing import Any, Final
 
 from ccxt.base import errors as ccxt
@@ -283,6 +284,9 @@ class OrderDesk:
         else:
             if failure is not None and failure.layer is Layer.TRANSPORT:
                 entry.silent_s = self._gate.now - call.sent_at
+                if failure.kind == "read_timeout":
+                    # ccxt has waited as long as the bot let it: the venue may be silent for longer.
+                    entry.silent_s = inf
             self._records.unanswered(entry, reason)
 
     def _abandon(self, entry: Entry, call: Call) -> None:

@@ -62,6 +62,8 @@ class Settler:
         self._fence_id = fence_id
         self._log = logger(venue=f"ccxt:{dialect.exchange_id}")
         self._proofs: dict[str, AbsenceProof] = {}
+        self._seen_late_s = 0.0
+        """How long after its sending the latest order has landed that was seen to."""
         self._plain = {name: getattr(exchange, name) for name in _USED}
         """The methods that are asked here, as they are without the guard."""
 
@@ -74,8 +76,8 @@ class Settler:
     async def _run(self, entry: Entry, stop_at: float) -> None:
         clock = self._driver.clock
         token = current.set(Call(lane=Lane.RECONCILE, symbol=entry.terms.symbol))
+        proof = self._proof(entry)
         try:
-            proof = self._proof(entry)
             while entry.is_unknown:
                 step = proof.next_step(clock.now())
                 if step is None:
@@ -91,7 +93,9 @@ class Settler:
         finally:
             current.reset(token)
             if not entry.is_unknown:
-                self._proofs.pop(entry.client_order_id, None)
+                proof = self._proofs.pop(entry.client_order_id, proof)
+                if entry.shown is not None:
+                    self._seen_late_s = max(self._seen_late_s, proof.absent_for_s)
 
     def _proof(self, entry: Entry) -> AbsenceProof:
         proof = self._proofs.get(entry.client_order_id)
@@ -104,7 +108,7 @@ class Settler:
             )
             if entry.silent_s is not None and self._dialect.is_fenced:
                 if entry.silent_s >= self._settings.settle.engine_gives_up_s:
-                    proof.stuck(now=entry.sent_at)
+                    proof.stuck(now=entry.sent_at, seen_late_s=self._seen_late_s)
                 else:
                     proof.trouble(now=entry.sent_at)
         return proof
@@ -133,6 +137,10 @@ class Settler:
                 proof.trouble(now=clock.now())
             wait_s = 0.0 if failure is None else failure.retry_after_s or 0.0
             proof.failed(now=clock.now(), retry_after_s=wait_s)
+            return
+        slow_s = self._settings.settle.engine_gives_up_s
+        if lookup is Lookup.FENCE and proof.is_stuck and clock.now() - asked_at >= slow_s:
+            proof.trouble(now=clock.now())  # answered, and no sign that the queue moves
             return
         if found is not None:
             self._records.found(entry, found)

@@ -27,6 +27,7 @@ _REQUOTE_BITS: Final = 5
 _REFILL_MIN_MS: Final = 1_500
 _REFILL_SPAN_MS: Final = 4_500
 """Makers return to a price 1.5 to 6 s after they were taken there."""
+_PRICES_KEPT: Final = 4096
 _SCATTER: Final = 0x9E3779B97F4A7C15
 
 
@@ -42,6 +43,9 @@ class Ladder:
         self._finer = 1  # price units now for each at the start
         self._depth = {Side.BUY: ONE, Side.SELL: ONE}
         self._taken: dict[Side, dict[int, list[tuple[int, int]]]] = {Side.BUY: {}, Side.SELL: {}}
+        self._places: dict[int, int] = {}
+        self._jitters: dict[int, tuple[int, int]] = {}
+        """By price: the slow time that it holds for, and the jitter."""
         self._step = 0
         self._spread_x = Decimal(1)
         self.best_bid = self.best_ask = 0
@@ -62,6 +66,8 @@ class Ladder:
         self._instrument = instrument
         self._notional *= factor
         self._finer *= factor
+        self._places.clear()
+        self._jitters.clear()
         self.best_bid *= factor
         self.best_ask *= factor
         self.grid *= factor
@@ -149,11 +155,26 @@ class Ladder:
 
     def _size(self, side: Side, ticks: int, index: int) -> int:
         """About `level_notional`, a quarter more at the far end; give or take a half."""
-        place = mix(self._key ^ self._place(ticks) * _SCATTER)
-        jitter = 512 + (mix(place + (self._step + (place & 31) >> _REQUOTE_BITS)) & 1023)
+        place = self._places.get(ticks)
+        if place is None:
+            place = self._scattered(ticks)
+        slow = self._step + (place & 31) >> _REQUOTE_BITS
+        known = self._jitters.get(ticks)
+        if known is None or known[0] != slow:
+            known = self._jitters[ticks] = (slow, 512 + (mix(place + slow) & 1023))
+        jitter = known[1]
         growth = 4 * self._levels + index
         scale = 4 * self._levels * 1024 * ONE * ticks
         return self._notional * self._depth[side] * growth * jitter // scale
+
+    def _scattered(self, ticks: int) -> int:
+        """The number that a price's sizes follow from; kept, because it is asked four times a
+        second."""
+        if len(self._places) >= _PRICES_KEPT:
+            self._places.clear()
+            self._jitters.clear()
+        place = self._places[ticks] = mix(self._key ^ self._place(ticks) * _SCATTER)
+        return place
 
     def _place(self, ticks: int) -> int:
         """A number for each price; one that was on the first grid keeps its own."""

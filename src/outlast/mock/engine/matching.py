@@ -139,6 +139,9 @@ class OrderBook:
 
     def levels(self, side: Side, now_ms: int) -> Iterator[tuple[int, int]]:
         """(ticks, steps) best first: makers and client orders together."""
+        if not self.side(side):
+            yield from self.makers(side, now_ms)  # each price once, in order
+            return
         clients = ((place.ticks, place.steps) for place in self.side(side))
         best_first = heapq.merge(
             self.makers(side, now_ms), clients, key=lambda level: -side.sign * level[0]

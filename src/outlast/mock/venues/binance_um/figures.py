@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 __all__ = ["decimals", "fixed", "plain"]
 
@@ -15,6 +16,7 @@ def plain(value: Decimal) -> str:
     return "0" if text in ("", "-0") else text
 
 
+@lru_cache(maxsize=16_384)  # a book says the same prices over and over
 def fixed(value: Decimal, places: int = 8) -> str:
     """Write with exactly `places` decimals, as the venue does for amounts of money."""
     rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)

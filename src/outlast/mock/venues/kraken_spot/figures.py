@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["fixed", "places", "rfc3339", "seconds", "seconds_text", "to_json", "to_places"]
@@ -20,6 +21,7 @@ def places(step: Decimal) -> int:
     return max(0, -exponent)
 
 
+@lru_cache(maxsize=16_384)  # a book says the same prices over and over
 def to_places(value: Decimal, decimals: int) -> Decimal:
     """`value` with exactly that many decimals: its text has all the zeros, its value is rounded."""
     return value.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_EVEN)
