@@ -103,6 +103,8 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help=f"replace the table in {DOCS.name}")
     parser.add_argument("--cache", type=Path, help="write what was measured there as JSON lines")
     options = parser.parse_args()
+    if options.write and options.scenarios:
+        parser.error("--write replaces the whole table, so it runs every scenario: name none")
     lines, broken = [], []
     for key in [each for slug in options.scenarios or slugs() for each in rows_of(slug)]:
         bare, guarded = (measure(*key, bot) for bot in ("ccxt", GUARDED))

@@ -418,7 +418,7 @@ def test_an_older_namesake_in_the_snapshot_is_not_the_order_that_is_looked_for(v
 
 
 def test_a_stream_that_does_not_tell_what_the_account_holds_is_not_relied_upon(tmp_path):
-    """Kraken: orders are told of, the channel of balances is mute. Nobody would hear of a change."""
+    """Kraken: orders are told of and balances are not: nobody would hear of a change."""
     here = ground("kraken-spot")
 
     async def story(w):

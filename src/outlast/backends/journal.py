@@ -330,7 +330,8 @@ def _refuse_emptied(path: Path, lock: IO[bytes]) -> None:
     Raises:
         ConfigurationError: there were records.
     """
-    has_log = path.with_name(path.name + "-wal").is_file()
+    log = path.with_name(path.name + "-wal")
+    has_log = log.is_file() and log.stat().st_size > 0  # reading commands leave empty ones behind
     if path.exists() and not _is_empty(path):
         return
     lock.seek(0)

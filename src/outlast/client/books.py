@@ -405,9 +405,8 @@ class BookRoom:
         assert shard is not None
         asked_at, depth = self._clock.now(), action.depth
         if action.urgent and self._plan.attempts(book.symbol) > 1:
-            depth = min(
-                depth, max(DEPTH, feed.depth)
-            )  # it may be in vain too; the rest comes later
+            # It may be in vain too. The rest is fetched when the book has stayed whole.
+            depth = min(depth, max(DEPTH, feed.depth))
         request = self._codec.query_book(feed.instrument, depth=depth)
         reply = await self._calls.call(request, deadline=asked_at + self._resync.answer_s)
         if isinstance(reply, Failure):

@@ -255,6 +255,7 @@ class Checker:
         name = note.fields["order"]["client_order_id"]
         if note.kind == "order.intent":
             before = c.intents.pop(name, None)
+            c.orders.pop(name, None)  # a new life, whoever had the name
             order = self._order_of(c, note.fields["order"])
             c.orders[name] = c.intents[name] = order
             for hook in self._on["intended"]:

@@ -178,7 +178,7 @@ def test_requests_of_one_millisecond_do_not_share_a_nonce_and_one_that_was_overt
     play(story, tmp_path, venue="kraken-spot")
 
 
-def test_after_trouble_the_account_is_read_once_more_and_in_quiet_times_never(tmp_path):
+def test_after_trouble_the_account_is_read_three_times_and_in_quiet_times_never(tmp_path):
     async def story(w: World):
         exchange = w.guarded()
         await w.buy(exchange)
@@ -193,8 +193,10 @@ def test_after_trouble_the_account_is_read_once_more_and_in_quiet_times_never(tm
         after = [r.endpoint for r in w.requests()][len(quiet) :]
         assert after.count("account.balances") == 1
         assert after.count("fills.query") >= 1
+        await asyncio.sleep(1500)  # 5 and 20 minutes after it: stops fire late
+        assert [r.endpoint for r in w.requests()].count("account.balances") == 3
         seen = len(w.requests())
-        await asyncio.sleep(600)
+        await asyncio.sleep(3600)
         assert len(w.requests()) == seen
         w.judge()
 

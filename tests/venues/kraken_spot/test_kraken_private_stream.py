@@ -15,6 +15,7 @@ from outlast.errors import Remedy
 from outlast.model import OrderStatus, OrderType, Side, Source, TimeInForce
 from outlast.private_wire import (
     AccountMoved,
+    AmountsShown,
     BalanceTold,
     FillsTold,
     FillTold,
@@ -203,7 +204,8 @@ def test_balances_are_totals_of_the_spot_wallet():
             {"type": "earn", "id": "flex", "balance": 0.2},
         ],
     }
-    [told] = reader.read(message([held], 1, "snapshot", "balances"))
+    told, shown = reader.read(message([held], 1, "snapshot", "balances"))
+    assert shown == AmountsShown()
     assert told == BalanceTold(currency="BTC", total=Decimal("1.0"), locked=None, at_ms=None)
     traded = {
         "asset": "BTC",
@@ -215,6 +217,11 @@ def test_balances_are_totals_of_the_spot_wallet():
     }
     [told] = reader.read(message([traded], 2, channel="balances"))
     assert (told.total, told.at_ms, told.cause) == (Decimal("0.995"), AT_MS, "trade")
+
+
+def test_an_account_that_holds_nothing_is_shown_all_the_same():
+    reader = stream.reader(INSTRUMENTS)
+    assert reader.read(message([], 1, "snapshot", "balances")) == [AmountsShown()]
 
 
 @pytest.mark.parametrize(("word", "kind"), [("deposit", Moved.TRANSFER), ("staking", Moved.OTHER)])

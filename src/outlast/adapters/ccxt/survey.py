@@ -25,6 +25,9 @@ _QUIET_S: Final = 5.0
 """After the last trouble; else it would be asked into the middle of it."""
 _EVERY_S: Final = 60.0
 """Between two surveys: some 20 of Binance's 2,400 weight a minute."""
+_AFTERWARDS_S: Final = (300.0, 900.0)
+"""So long after a complete one it is asked again: stops that fire when matching begins again, and
+fills that are reported late, show minutes after the last trouble (Kraken, January 2018)."""
 _LOOK_BACK_S: Final = 60.0
 _JOB: Final = "survey"
 _CONTRACTS: Final = ("swap", "future", "delivery", "linear", "inverse")
@@ -52,6 +55,10 @@ class Survey:
         self._first_trouble: float | None = None
         """Wall clock, of what has not been surveyed."""
         self._due_at = 0.0
+        self._asked_at = 0.0
+        self._is_done_once = False
+        """Whether it was complete since the last trouble; what comes then is afterwards."""
+        self._afterwards: list[float] = []
         self.on_positions: Callable[[list[Any]], None] = lambda _rows: None
         names = ("fetch_open_orders", "fetch_closed_orders", "fetch_my_trades")
         self._plain = {name: getattr(exchange, name) for name in names}
@@ -63,6 +70,9 @@ class Survey:
         self._troubled_at = now
         if self._first_trouble is None:
             self._first_trouble = self._driver.clock.wall()
+        if self._is_done_once:
+            self._due_at = min(self._due_at, self._asked_at + _EVERY_S)
+        self._is_done_once, self._afterwards = False, []
         self._due_at = max(self._due_at, now + _QUIET_S)
 
     @property
@@ -80,13 +90,18 @@ class Survey:
             if clock.now() < self._due_at:
                 if stop_at < self._due_at:
                     return
-                await clock.sleep(self._due_at - clock.now())
+                await clock.sleep(min(self._due_at - clock.now(), _EVERY_S))
                 continue
             since, began = self._first_trouble, clock.now()
-            self._due_at = began + _EVERY_S
+            self._asked_at, self._due_at = began, began + _EVERY_S
             complete = await self.ask_all(since)
             if complete and (self._troubled_at is None or self._troubled_at < began):
-                self._first_trouble = None
+                if not self._is_done_once:
+                    self._is_done_once, self._afterwards = True, list(_AFTERWARDS_S)
+                if self._afterwards:
+                    self._due_at = began + self._afterwards.pop(0)
+                else:
+                    self._first_trouble = None
             if not self._driver.is_async:
                 return
 

@@ -27,10 +27,11 @@ def reconciled_by_end(case: Case, argument: Argument) -> Judgement:
 
     On a venue that the belief speaks of, what it says is compared exactly with the truth at the
     end: an order as the venue reports it, an amount as its reports show it or as the engine has it
-    (the account's own page may be ahead of reports that are late). On the others: after the last change of each, the client got a true
-    and complete answer about it, that is about each changed order or the list of open orders, about
-    the positions, and about the balances. Not asked for is a change that the venue does not report
-    yet (`fills_delay`), or one in the last ten seconds; nothing changed needs no answer.
+    (the account's own page may be ahead of reports that are late). On the others: after the last
+    change of each, the client got a true and complete answer about it, that is about each changed
+    order or the list of open orders, about the positions, and about the balances. Not asked for is
+    a change that the venue does not report yet (`fills_delay`), or one in the last ten seconds;
+    nothing changed needs no answer.
 
     Ended orders that are not kept any more are not compared: as many names that the belief has for
     orders that ended, and that are not known here, are taken for theirs.
