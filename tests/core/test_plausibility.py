@@ -405,6 +405,23 @@ def test_a_fill_before_the_slow_answer_may_be_in_a_first_zero():
     assert not guard.is_ahead(PERP)
 
 
+def test_of_two_fills_in_one_millisecond_a_dated_value_may_have_the_first_alone():
+    """A stream tells of the position after each of them, with one and the same time."""
+    guard = positions()
+    guard.trust(PERP, D(2313), at=100.0, is_dated=True)
+    assert isinstance(dated(guard, "0", at=100.0), Doubted)
+    listed = fills((99.0, "5880"), (100.0, "-3567"), (100.0, "-2313"))
+    assert guard.explain(PERP, listed) == Believed()
+    assert guard.held(PERP) == 0
+
+
+def test_the_one_fill_that_a_dated_value_is_of_does_not_explain_a_false_zero():
+    guard = positions()
+    guard.trust(PERP, D(1), at=100.0, is_dated=True)
+    assert isinstance(report(guard, "0", now=120.0), Doubted)
+    assert isinstance(guard.explain(PERP, fills((100.0, "-1"))), Doubted)
+
+
 def test_a_dated_report_is_explained_up_to_its_date_only():
     guard = ZeroGuard(Guarded.POSITIONS)
     dated(guard, "5", 100.0)

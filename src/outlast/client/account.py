@@ -240,7 +240,8 @@ class Account:
     ) -> None:
         """Of a whole report, hold what is believed against our fills: a lie is nothing to go by."""
         believed = {name: amounts.get(name, Decimal(0)) for name in names}
-        self.late.note_report(what, believed, asked_ms=asked_ms)
+        is_whole = not self._guards[what].doubted()
+        self.late.note_report(what, believed, asked_ms=asked_ms, is_whole=is_whole)
         self._note_trouble()
 
     def _put_position(self, position: Position) -> None:

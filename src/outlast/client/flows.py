@@ -55,6 +55,7 @@ class FlowDesk:
         self._events = events
         self._rng = rng
         self._book = FlowBook()
+        self._first_s = FIRST_AFTER_S
         self.is_returning: Callable[[], bool] = lambda: False
         """While the venue comes back from an outage."""
         if codec is not None:
@@ -71,6 +72,15 @@ class FlowDesk:
             else:
                 self._book.heard(moved)
 
+    def begin(self) -> None:
+        """Where nobody has listened before: what was until now is in the balances."""
+        if self._codec is None or self._book.first_ms is not None:
+            return
+        now_ms = self._calls.server_now_ms()
+        self._book.begin(now_ms)
+        self._journal.note("flows.read", first_ms=now_ms, until_ms=now_ms)
+        self._first_s = EVERY_S
+
     def hear(self, moved: AccountMoved) -> AccountChanged:
         """The stream tells of it."""
         if self._codec is not None:
@@ -81,7 +91,7 @@ class FlowDesk:
         """Read the list now and then, until cancelled; returns at once where there is none."""
         if self._codec is None:
             return
-        pause_s = EVERY_S if self._begin() else FIRST_AFTER_S
+        pause_s = self._first_s
         while True:
             await self._clock.sleep(pause_s * self._rng.uniform(1 - _JITTER, 1 + _JITTER))
             await self.read()
@@ -92,9 +102,10 @@ class FlowDesk:
         told: list[AccountChanged] = []
         if self._codec is None:
             return told, None
-        now_ms = self._calls.server_now_ms()
-        if self._begin():
+        if self._book.first_ms is None:
+            self.begin()
             return told, None
+        now_ms = self._calls.server_now_ms()
         for request in self._codec.query_flows(since_ms=self._book.since_ms):
             failure = await self._read_pages(self._codec, request, told)
             if failure is not None:
@@ -102,15 +113,6 @@ class FlowDesk:
         self._book.read(now_ms)
         self._journal.note("flows.read", first_ms=self._book.first_ms, until_ms=now_ms)
         return told, None
-
-    def _begin(self) -> bool:
-        """True when nobody has listened before: what was until now is in the balances."""
-        if self._book.first_ms is not None:
-            return False
-        now_ms = self._calls.server_now_ms()
-        self._book.begin(now_ms)
-        self._journal.note("flows.read", first_ms=now_ms, until_ms=now_ms)
-        return True
 
     async def _read_pages(
         self, codec: FlowsCodec, request: WireRequest, told: list[AccountChanged]

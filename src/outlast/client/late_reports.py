@@ -111,11 +111,17 @@ class LateReports:
         for name, amount in moves.items():
             self._moved(name, amount, execution.venue_time_ms / 1000, client_order_id)
 
-    def note_report(self, what: str, amounts: Mapping[str, Decimal], *, asked_ms: int) -> None:
-        """Balances or positions as the venue has shown them, as far as they are believed."""
+    def note_report(
+        self, what: str, amounts: Mapping[str, Decimal], *, asked_ms: int, is_whole: bool
+    ) -> None:
+        """Balances or positions as the venue has shown them, as far as they are believed.
+
+        `is_whole`: all of the report is. Then what it does not list is zero; in another, what is
+        missing may be the lie.
+        """
         self._reports += 1
         report = _Report(self._reports, asked_ms / 1000, self._server_now_ms() / 1000)
-        if what == "positions" and self._first is None:
+        if what == "positions" and is_whole and self._first is None:
             self._first = report
         self._names[what].update(amounts)
         for name, amount in amounts.items():

@@ -212,6 +212,7 @@ class Session(MarketData):
                 rooms.desk.resume(order)
         if self._has_keys:
             await opening.learn_orders()
+            rooms.flows.begin()
         self._spawn(rooms.upkeep.keep_time_for_ever())
         self._spawn(rooms.health.modes.watch_for_ever())
         self._spawn(rooms.prices.watch_for_ever())

@@ -428,26 +428,29 @@ class ZeroGuard:
         """
         slack = self._slack(entry)
         first, last_at, from_ = entry.at, entry.at, entry.trusted
+        is_near = entry.anchor is None and not entry.is_dated
         if entry.anchor is not None:
             first, from_ = entry.anchor
             last_at = first
-        elif not entry.is_dated:
+        elif is_near:
             first -= self._settings.near_s
             last_at = max(last_at, entry.until) + self._settings.clock_s
         starts = range(
-            bisect_right(listed, first, key=_at),
+            bisect_right(listed, first, key=_at) if is_near else _after_one(listed, first),
             min(
                 bisect_right(listed, last_at, key=_at),
                 bisect_left(listed, entry.later_from, key=_at),
             )
             + 1,
         )
-        last = None if dated_at is None else bisect_right(listed, dated_at, key=_at)
+        ends = range(len(listed) + 1)
+        if dated_at is not None:
+            ends = range(_after_one(listed, dated_at), bisect_right(listed, dated_at, key=_at) + 1)
         best = None
         for start in starts:
             reached = accumulate((flow for _, flow in listed[start:]), initial=from_)
             for end, sum_ in enumerate(reached, start=start):
-                if abs(sum_ - target) <= slack and last in (None, end):
+                if abs(sum_ - target) <= slack and end in ends:
                     best = end if best is None else max(best, end)
         return best
 
@@ -475,6 +478,16 @@ class ZeroGuard:
 
 def _at(flow: tuple[float, Decimal]) -> float:
     return flow[0]
+
+
+def _after_one(listed: Sequence[tuple[float, Decimal]], at: float) -> int:
+    """Where the list goes on after the first flow of this instant, or after what was before it.
+
+    What a venue dates came to be so by a flow of that instant. Where there were several of them, it
+    may have been any but the last as well: streams tell of a position after each.
+    """
+    end = bisect_right(listed, at, key=_at)
+    return min(bisect_left(listed, at, key=_at) + 1, end)
 
 
 def _sum(flows: Sequence[tuple[float, Decimal]]) -> Decimal:
