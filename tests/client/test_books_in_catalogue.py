@@ -22,6 +22,9 @@ from outlast.mock.scenario.model import Scenario
 
 WHOLE = os.environ.get("OUTLAST_CATALOGUE") == "whole"
 MINUTES = 1.5
+LONGER = {"gap-and-checksum": 3.0}
+"""Binance's first two reads of a book are refused with 429 there, and each time nothing leaves for
+the rest of that minute: only in the third one can there be a book."""
 NAMED = {s.scenario: s for s in catalogue() if s.expectation("stale_within") is not None}
 
 
@@ -81,7 +84,8 @@ def test_the_catalogue_has_them():
 @pytest.mark.parametrize("slug", sorted(NAMED))
 def test_books_are_stale_in_time(slug: str, tmp_path: Path):
     scenario: Scenario = NAMED[slug]
-    seconds = scenario.duration_s if WHOLE else min(MINUTES * 60, scenario.duration_s or 1e9)
+    minutes = LONGER.get(slug, MINUTES)
+    seconds = scenario.duration_s if WHOLE else min(minutes * 60, scenario.duration_s or 1e9)
     marks: list[dict[str, Any]] = []
     told: list[str] = []
 
@@ -89,7 +93,8 @@ def test_books_are_stale_in_time(slug: str, tmp_path: Path):
         readers = [Reader(replace(world, venue=venue), marks) for venue in scenario.venues]
         until = sim.clock().now() + seconds - 1
         await asyncio.gather(*(reader.run(until) for reader in readers))
-        assert all(reader.readings for reader in readers) or slug == "reconnect-storm"
+        unread = [reader.world.venue for reader in readers if not reader.readings]
+        assert not unread or slug == "reconnect-storm", f"never a book of {unread}"
         judged = {
             row["invariant"].split(":")[0]: row for row in world.mock.verdict({"stale": marks})
         }

@@ -303,12 +303,12 @@ def test_anything_that_answers_shortens_the_long_waits_of_the_planes_that_are_do
 
 
 def test_where_nothing_at_all_answers_every_plane_that_fails_is_left_alone_soon():
-    """8 failures of each are far too few by themselves; together there are 24 in a row."""
+    """10 failures of each are far too few by themselves; together there are 30 in a row."""
 
     async def story(w: CallWorld) -> None:
         w.wire.answer = lambda _: OVERLOADED
         for request in (READ, QUERY, entry()):
-            await fail(w, request, 7)
+            await fail(w, request, 9)
         assert {breaker.state for breaker in w.guard.breakers.values()} == {CLOSED}
         for number, request in enumerate((READ, QUERY, entry())):
             await fail(w, request, 1)

@@ -54,7 +54,7 @@ def test_a_failure_that_was_sent_before_the_last_answer_says_nothing_of_today():
 
 def test_a_row_of_failures_with_a_long_pause_in_it_is_no_row():
     door = shut()
-    later = 102.3 + FORGET_AFTER_S
+    later = 102.9 + FORGET_AFTER_S
     door.failed(later, sent_at=later - 1)  # just not too long
     assert door.is_shut
     door.failed(later + FORGET_AFTER_S + 0.1, sent_at=later)

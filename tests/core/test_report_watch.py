@@ -201,3 +201,23 @@ def test_a_cancel_that_finds_nothing_of_an_open_order_counts_at_once_and_for_a_q
     assert watch.overdue(910.0) is None
     watch.ended("a")
     watch.ended("never heard of")
+
+
+def test_a_sale_that_the_picture_lacks_and_our_fill_undoes_is_not_missing():
+    """After a restart a stale first reading shows 0; the position was short, and is bought back."""
+    watch = watching(Decimal(0))
+    watch.moved("USDT", Decimal(8), at=130.0, order_id="a")
+    again(watch, 150.0, Decimal(0))
+    assert watch.behind == {"USDT": 130.0}
+    [since] = watch.listed_from().values()
+    assert since <= 80.0
+    watch.explain("USDT", [(80.0, Decimal(-8)), (130.0, Decimal(8))])
+    assert watch.behind == {}
+
+
+def test_what_was_sold_long_before_is_in_the_picture():
+    watch = watching(Decimal(0))
+    watch.moved("USDT", Decimal(8), at=130.0, order_id="a")
+    again(watch, 150.0, Decimal(0))
+    watch.explain("USDT", [(20.0, Decimal(-8)), (130.0, Decimal(8))])
+    assert watch.behind == {"USDT": 130.0}

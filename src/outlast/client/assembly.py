@@ -329,7 +329,12 @@ def furnish(
 
     book.on_change = on_change
     account.on_position_change = desk.position_changed
-    desk.on_nothing_to_cancel = account.late.note_cancel
+
+    def on_nothing_to_cancel(order: Order) -> None:
+        account.late.note_cancel(order)
+        spawn(upkeep.cancel_again(order))
+
+    desk.on_nothing_to_cancel = on_nothing_to_cancel
     upkeep = Upkeep(
         codec,
         calls,

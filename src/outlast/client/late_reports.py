@@ -82,6 +82,10 @@ class LateReports:
         if order.status in _LIVE:
             self._watch.contradicted(order.client_order_id, now=self._clock.now())
 
+    def is_contradicted(self, client_order_id: str) -> bool:
+        """True while the venue reports an order open whose cancel it does not know."""
+        return self._watch.is_contradicted(client_order_id, self._clock.now())
+
     def note_fill(self, fill: Fill) -> None:
         """A report on an order tells of a fill; its exact time and its fee are not known yet."""
         order, instrument = fill.order, self._instruments.get(fill.order.symbol)
@@ -171,19 +175,15 @@ class LateReports:
             return None
         return f"order {overdue} cannot rest and is reported open: fills are reported late"
 
-    def behind_since(self, name: str) -> float | None:
-        """The venue's time of the first fill that what is reported of `name` does not show."""
-        return self._watch.behind.get(name)
-
     def explain(self, name: str, flows: Sequence[tuple[float, Decimal]]) -> None:
-        """The venue's complete list of what moved `name`, from `behind_since` on at least."""
+        """The venue's complete list of what moved `name`; see `lists_wanted`."""
         self._watch.explain(name, flows)
 
     def lists_wanted(self) -> dict[str, int]:
         """Symbols whose list of fills would tell more, and since when (venue ms)."""
         wanted = {
             name: int(since * 1000)
-            for name, since in self._watch.behind.items()
+            for name, since in self._watch.listed_from().items()
             if name in self._names["positions"]
         }
         for client_order_id, since in self._watch.unlisted().items():

@@ -14,12 +14,13 @@ from outlast.client.calls import CallDesk
 from outlast.client.guard import Guard
 from outlast.client.instruments import Instruments
 from outlast.client.journal import Journal
+from outlast.client.logs import logger
 from outlast.client.lookups import CLOCKS_DIFFER_MS, Lookups
 from outlast.client.orders import OrderDesk
 from outlast.client.settings import Settings
 from outlast.core.breaker import BreakerState
 from outlast.core.server_time import ServerClock
-from outlast.errors import Failure
+from outlast.errors import Failure, OutlastError
 from outlast.model import Execution, Order, Plane
 from outlast.wire import Clock, VenueCodec, WireRequest
 
@@ -29,6 +30,10 @@ LOOK_AGAIN_FIRST_S: Final = 1.0
 """A report that was older than our fills is newer by then."""
 LOOK_AGAIN_MOST_S: Final = 15.0
 """A lie of half an hour costs 120 looks; at USD-M one takes 10 to 15 of 2,400 weight a minute."""
+
+CANCEL_AGAIN_FIRST_S: Final = 5.0
+"""Replicas of a venue agree again within that."""
+CANCEL_AGAIN_MOST_S: Final = 120.0
 
 _FRONT_DOOR: Final = Plane.MARKET_DATA
 """Its probe is the cheapest public read there is."""
@@ -71,6 +76,8 @@ class Upkeep:
         self._settings = settings
         self._rng = rng
         self._spared: dict[Plane, int] = {}
+        self._cancelling: set[str] = set()
+        self._log = logger(venue=codec.VENUE)
         self.stream_is_live: Callable[[], bool] = lambda: False
         """While a stream tells of the account it is only checked now and then."""
         self.poll_wanted = asyncio.Event()
@@ -177,6 +184,33 @@ class Upkeep:
             return None  # another task has asked in the meantime
         since_ms = min(self._lookups.since_ms(order) for order in short)
         return await self._lookups.executions(self._instruments[symbol], since_ms=since_ms)
+
+    async def cancel_again(self, order: Order) -> None:
+        """Ask once more, ever less often, for a cancel of which the venue knew no order to cancel.
+
+        It reports the order open all the same, so that one of the two is wrong, and new risk waits
+        for it. The bot has asked for the cancel; once the order has other terms that counts no
+        more. Ends with the order, or when it is no longer held against the venue.
+        """
+        name, pause_s = order.client_order_id, CANCEL_AGAIN_FIRST_S
+        if name in self._cancelling:
+            return
+        self._cancelling.add(name)
+        try:
+            while self._account.late.is_contradicted(name):
+                await self._pause(pause_s)
+                known = self._orders.ledger.get(name)
+                if known is None or known.status.is_final:
+                    return
+                if (known.price, known.qty) != (order.price, order.qty) or known.amendment:
+                    return
+                try:
+                    await self._desk.cancel(name)
+                except OutlastError as error:
+                    self._log.info("outlast.cancel_again", order=name, reason=str(error))
+                pause_s = min(2 * pause_s, CANCEL_AGAIN_MOST_S)
+        finally:
+            self._cancelling.discard(name)
 
     async def keep_time_for_ever(self) -> None:
         """Measure the venue's clock when it is due, or when something makes it doubtful."""

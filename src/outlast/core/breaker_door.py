@@ -12,9 +12,9 @@ from typing import Final
 
 __all__ = ["SHUT_AFTER", "Door"]
 
-SHUT_AFTER: Final = 24
+SHUT_AFTER: Final = 30
 """Failures in a row, of whatever kind of request. Where 60 % of all requests fail at random, as
-many come in a row once in 500,000 requests, and at 70 % once in 17,000."""
+many come in a row once in 11 million requests, and at 70 % once in 150,000."""
 FORGET_AFTER_S: Final = 300.0
 """A row with a longer pause in it begins anew; as `BreakerSettings.forget_after_s`."""
 

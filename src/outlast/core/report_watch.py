@@ -35,6 +35,8 @@ class ReportWatchSettings:
     clock_s: float = 5.0
     """A fill dated so long after an answer may be in it all the same, where nothing but the dates
     tells: in an outage a venue's clock may step by seconds before that is measured."""
+    lag_s: float = 60.0
+    """A picture may lack fills of so long before it, as seen by the venue's own list of them."""
     open_s: float = 5.0
     """An order that cannot rest is over long before. "A just-placed order may be absent briefly"
     (Kraken SDK guide, placing orders): so may its end."""
@@ -168,19 +170,31 @@ class ReportWatch:
         return found
 
     def explain(self, name: str, flows: Sequence[tuple[float, Decimal]]) -> None:
-        """The venue's complete list of what moved `name`: (at, amount), from `behind` on at least.
+        """The venue's complete list of what moved `name`: (at, amount), since `listed_from`.
 
-        What moved it and moved it back is not missing: a liquidation after our own fill.
+        What moved it and moved it back is not missing: a liquidation after our own fill; a sale
+        that the picture had not shown yet, which our fill has undone.
         """
         watched = self._watched.get(name)
         if watched is None or name not in self._behind:
             return
-        since, from_ = self._behind[name], watched.shown_until - self._settings.clock_s
+        since, from_ = self._behind[name], self._seen_from(watched)
         missing = [amount for at, amount in flows if at >= since]
         unsure = [(at, amount) for at, amount in flows if from_ <= at < since]
         if missing and self._adds_up(watched, sum(missing, Decimal(0)), unsure):
             watched.moves.clear()
             self._judge(name, watched)
+
+    def listed_from(self) -> dict[str, float]:
+        """By name of `behind`, the venue's time from which `explain` needs the whole list."""
+        return {
+            name: min(since, self._seen_from(self._watched[name]))
+            for name, since in self._behind.items()
+        }
+
+    def _seen_from(self, watched: _Watched) -> float:
+        """What happened before this is in the picture."""
+        return watched.shown_until - max(self._settings.lag_s, self._settings.clock_s)
 
     def accept(self, name: str) -> bool:
         """A person has checked it: what is shown is true. False when nothing is missing in it."""
@@ -199,6 +213,11 @@ class ReportWatch:
     def contradicted(self, order_id: str, *, now: float) -> None:
         """A cancel found nothing to cancel, and the order is reported open all the same."""
         self._overdue.setdefault(order_id, (now, now + self._settings.contradicted_s))
+
+    def is_contradicted(self, order_id: str, now: float) -> bool:
+        """True while the order is held against the venue for its cancel."""
+        until = self._overdue.get(order_id, (inf, inf))[1]
+        return until < inf and now < until
 
     def ended(self, order_id: str) -> None:
         """The order is over, or not to be watched any more."""

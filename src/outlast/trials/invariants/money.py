@@ -48,7 +48,8 @@ class _Suspect:
 
     at_s: float
     detail: str
-    amount: Decimal
+    amounts: tuple[Decimal, ...]
+    """What it was, and with what of one stroke of fills had not been heard yet."""
     shown_to: Decimal
     """The venue rounds what it shows; by so much it may be off."""
     tracks: Mapping[str, Tracked]
@@ -79,6 +80,9 @@ class Money(Family):
         """(price, quantity) of what was booked, by client and venue order id."""
         self._heard_ms: dict[tuple[str, str], int] = {}
         """By client and symbol: when the last fill happened that its present session knows of."""
+        self._unheard: dict[tuple[str, str], dict[str, Decimal]] = {}
+        """By client and symbol, and by order: what filled in the same instant as the last fill that
+        was heard of, and was not heard of itself. A stream tells of a stroke fill by fill."""
         self._dirty: set[str] = set()
         self._suspects: dict[str, _Suspect] = {}
         self._marks: list[tuple[ClientFacts, Asked, Answer, Decimal]] = []
@@ -235,16 +239,22 @@ class Money(Family):
 
     def _note_heard(self, c: ClientFacts, order: Order) -> None:
         """The client knows of these fills now: what it says of the position is no older."""
-        key, left = (c.name, order.symbol), order.filled_qty
+        key, left, heard_ms, unheard = (c.name, order.symbol), order.filled_qty, 0, ZERO
         for made in c.made_at_venue(order.client_order_id):
             for fill in self._fills.get((c.name, made.order_id), ()):
                 if left > 0:
+                    heard_ms = fill.at_ms
                     self._heard_ms[key] = max(fill.at_ms, self._heard_ms.get(key, 0))
+                elif fill.at_ms == heard_ms:
+                    unheard += fill.qty
                 left -= fill.qty
+        signed = unheard if order.side == "buy" else -unheard
+        self._unheard.setdefault(key, {})[order.client_order_id] = signed
 
     def ended(self, c: ClientFacts, how: Ending) -> None:
         del how
         self._heard_ms = {key: at for key, at in self._heard_ms.items() if key[0] != c.name}
+        self._unheard = {key: of for key, of in self._unheard.items() if key[0] != c.name}
 
     def answered(self, c: ClientFacts, asked: Asked, answer: Answer) -> None:
         if answer.end is not End.RETURNED:
@@ -308,17 +318,20 @@ class Money(Family):
         now_s = self.case.now_s
         since_s = self._as_of_s(c, value.as_of, session.settings.account_age_max_s)
         start_ms, end_ms = self.case.at_ms(since_s - _SLACK_S), self.case.at_ms(now_s)
+        amounts: tuple[Decimal, ...] = (amount,)
         if isinstance(value, Position):
             start_ms = max(start_ms, self._heard_ms.get((c.name, value.symbol), 0))
+            unheard = self._unheard.get((c.name, value.symbol), {})
+            amounts = (amount, amount + sum(unheard.values(), ZERO))
         key = f"{c.name}/{what}/{name}"
         shown_to = _shown_to(c.venue, name) if what == "balance" else ZERO
         states = _states(tracks.get(name), start_ms, end_ms)
-        if key not in self._suspects and not _is_one_of(amount, states, shown_to):
+        if key not in self._suspects and not _is_one_of(amounts, states, shown_to):
             said = f"{amount} ({value.source.value}, as of {since_s:.3f} s)"
             self._suspects[key] = _Suspect(
                 now_s,
                 f"{c.name}: {what} {name} is handed out as {said}",
-                amount,
+                amounts,
                 shown_to,
                 tracks,
                 name,
@@ -334,7 +347,7 @@ class Money(Family):
                 continue
             del self._suspects[key]
             states = _states(suspect.tracks.get(suspect.name), suspect.start_ms, suspect.end_ms)
-            if not _is_one_of(suspect.amount, states, suspect.shown_to):
+            if not _is_one_of(suspect.amounts, states, suspect.shown_to):
                 was = ", ".join(str(state) for state in sorted(states))
                 self.fail(
                     "nothing-stale-as-fresh",
@@ -422,8 +435,8 @@ def _states(tracked: Tracked | None, start_ms: int, end_ms: int) -> set[Decimal]
     return {*true, *tracked.reported.within(start_ms, end_ms, ZERO)}
 
 
-def _is_one_of(amount: Decimal, states: set[Decimal], shown_to: Decimal) -> bool:
-    return amount in states or any(abs(amount - state) <= shown_to for state in states)
+def _is_one_of(amounts: tuple[Decimal, ...], states: set[Decimal], shown_to: Decimal) -> bool:
+    return any(abs(amount - state) <= shown_to for state in states for amount in amounts)
 
 
 def _shown_to(venue: str, asset: str) -> Decimal:
