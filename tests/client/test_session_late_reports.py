@@ -94,6 +94,41 @@ def test_a_cancel_that_finds_nothing_of_an_order_reported_open_holds_new_risk(tm
     play(story, tmp_path)
 
 
+def test_a_cancel_that_found_nothing_is_asked_for_again_until_the_order_has_ended(tmp_path):
+    async def story(w):
+        async with w.connect() as venue:
+            quote = await venue.submit(outlast.limit(BTC, "buy", "0.01", PASSIVE))
+            w.fault("orders.cancel", reply="no_such_order")
+            with pytest.raises(outlast.OutcomeUnknown):
+                await venue.cancel(quote.client_order_id)
+            await w.clock.sleep(60)
+            asked = len(w.requests("orders.cancel"))
+            assert 3 <= asked <= 6  # ever less often
+            w.heal()
+            await w.clock.sleep(120)
+            assert venue.orders.get(quote.client_order_id).status is outlast.OrderStatus.CANCELED
+            assert venue.trading_state(BTC) is outlast.ACTIVE
+            assert len(w.requests("orders.cancel")) == asked + 1
+        w.judge()
+
+    play(story, tmp_path)
+
+
+def test_an_order_that_got_other_terms_since_is_not_cancelled_by_itself(tmp_path):
+    async def story(w):
+        async with w.connect() as venue:
+            quote = await venue.submit(outlast.limit(BTC, "buy", "0.01", PASSIVE))
+            w.fault("orders.cancel", reply="no_such_order")
+            with pytest.raises(outlast.OutcomeUnknown):
+                await venue.cancel(quote.client_order_id)
+            w.heal()
+            await venue.amend(quote.client_order_id, price="59000")
+            await w.clock.sleep(120)
+            assert venue.orders.get(quote.client_order_id).status is outlast.OrderStatus.ACCEPTED
+
+    play(story, tmp_path)
+
+
 def test_on_spot_balances_that_stand_still_after_a_fill_hold_new_risk(tmp_path):
     async def story(w):
         async with w.connect(settings=fresh()) as venue:

@@ -194,9 +194,10 @@ class Guard:
         """
         if (held := self.held(request, now)) is not None:
             return held
-        if request.lane is not Lane.SAFETY and self.is_left_alone(request.plane):
-            return self._left_alone(request.plane, now)
-        return None
+        if request.lane is Lane.SAFETY:
+            return None
+        is_shut = self.is_left_alone(request.plane) or self.breakers[request.plane].is_full(now)
+        return self._left_alone(request.plane, now) if is_shut else None
 
     def held(self, request: WireRequest, now: float) -> Failure | None:
         """Why `request` must not leave now because of a ban; None when it may. Takes nothing."""
@@ -260,10 +261,13 @@ class Guard:
         return self._is_down and any(self.is_left_alone(plane) for plane in self.breakers)
 
     def _left_alone(self, plane: Plane, now: float) -> Failure:
-        retry_at = self.breakers[plane].retry_at(now)
+        # On the way back a place is free as soon as one of those that hold them is answered.
+        is_alone = self.is_left_alone(plane)
+        retry_at = self.breakers[plane].retry_at(now) if is_alone else None
+        why = "left alone after repeated failures" if is_alone else "let in again, a few at a time"
         return local_failure(
             "breaker_open",
-            f"{plane.value} is being left alone after repeated failures",
+            f"{plane.value} is being {why}",
             remedy=Remedy.RETRY,
             retry_after_s=None if retry_at is None else max(0.0, retry_at - now),
         )

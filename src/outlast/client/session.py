@@ -419,9 +419,7 @@ class Session(MarketData):
         failures.append(await rooms.upkeep.poll_account())
         if rooms.account.troubled.is_set():
             failures.append(await rooms.upkeep.look_again())
-        shown = await rooms.lookups.all_open_orders()
-        if isinstance(shown, Failure):
-            failures.append(shown)
+        failures.append(await self._compare_open_orders())
         moved, failure = await rooms.flows.read()
         failures.append(failure)
         now = list(rooms.book.ledger)
@@ -617,12 +615,8 @@ class Session(MarketData):
             age_s = rooms.account.age_s(what)
             if failure is not None or age_s is None or self._clock.now() - age_s < since:
                 return False  # the one that was joined may have been asked before
-        for conditional in (False, True) if self._codec.CONDITIONAL_APART else (False,):
-            if self._orders_read_at.get(conditional, float("-inf")) < since:
-                asked_at = self._clock.now()
-                if not await self._open_orders_are_known(conditional=conditional):
-                    return False
-                self._orders_read_at[conditional] = asked_at
+        if await self._compare_open_orders(since) is not None:
+            return False
         if rooms.account.troubled.is_set():
             await rooms.upkeep.look_again()
         unsettled = self.orders.unknown() or rooms.book.ledger.unsure()
@@ -631,19 +625,28 @@ class Session(MarketData):
     async def _probe(self) -> None:
         await self._open.health.modes.probe()
 
-    async def _open_orders_are_known(self, *, conditional: bool) -> bool:
-        """Ask for all open orders of one kind, and after those that are held for open and gone."""
+    async def _compare_open_orders(self, since: float = float("inf")) -> Failure | None:
+        """Ask for all open orders, each kind that was not asked for since then; the first failure.
+
+        One that is held for open and that the list lacks is asked for by its id: the list is dear,
+        and may be the only one for minutes.
+        """
         rooms = self._open
-        shown = await rooms.lookups.open_orders(None, conditional=conditional)
-        if isinstance(shown, Failure):
-            return False
-        for order in rooms.book.ledger.open():
-            is_apart = order.order_type.is_conditional and self._codec.CONDITIONAL_APART
-            if is_apart == conditional and order.client_order_id not in shown:
-                instrument = self.instrument(order.symbol)
-                if await rooms.desk.look_for(order, instrument) is not None:
-                    return False
-        return True
+        for conditional in (False, True) if self._codec.CONDITIONAL_APART else (False,):
+            if self._orders_read_at.get(conditional, float("-inf")) >= since:
+                continue
+            asked_at = self._clock.now()
+            shown = await rooms.lookups.open_orders(None, conditional=conditional)
+            if isinstance(shown, Failure):
+                return shown
+            for order in rooms.book.ledger.open():
+                is_apart = order.order_type.is_conditional and self._codec.CONDITIONAL_APART
+                if is_apart == conditional and order.client_order_id not in shown:
+                    failure = await rooms.desk.look_for(order, self.instrument(order.symbol))
+                    if failure is not None:
+                        return failure
+            self._orders_read_at[conditional] = asked_at
+        return None
 
     def _need_keys(self, doing: str) -> None:
         if not self._has_keys:

@@ -331,6 +331,16 @@ class Breaker:
         self._expire(now)
         return None if len(self._in_flight) < self._cap else min(self._in_flight.values())
 
+    def is_full(self, now: float) -> bool:
+        """True while each place of CANARY or RAMP is taken by a call that may be answered yet."""
+        if self._force is not None:
+            return False
+        if self._state is not BreakerState.CANARY and self._state is not BreakerState.RAMP:
+            return False
+        if len(self._in_flight) >= self._cap:
+            self._expire(now)
+        return len(self._in_flight) >= self._cap
+
     # Calls.
 
     def admit(self, now: float, *, safety: bool = False) -> Permit | None:
