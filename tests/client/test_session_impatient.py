@@ -47,7 +47,7 @@ async def back_to_business(venue: Session) -> None:
     """
     shut = (BreakerState.OPEN, BreakerState.PROBING)
     assert not any(view.state in shut for view in venue.breakers)
-    async with asyncio.timeout(90):  # reconciled, and a minute of cooling down
+    async with asyncio.timeout(180):  # a cool-down as long as it took to know of every order
         await venue.wait_until(TradingState.ACTIVE, BTC)
     await asyncio.sleep(180)  # 10, 25 and 50 % of the usual, a minute each
     for n in range(10):

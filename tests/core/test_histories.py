@@ -10,7 +10,7 @@ from msgspec import structs
 
 from outlast.core.histories import Histories
 from outlast.core.journal import Chain
-from outlast.model import Execution, Order, OrderStatus, OrderType, Side
+from outlast.model import Execution, Order, OrderStatus, OrderType, Side, Source
 
 ORDER = Order(
     client_order_id="a-1",
@@ -88,6 +88,11 @@ HISTORIES_THAT_CAN_BE = {
         changed("canceled"),
         changed("filled", filled_qty=Decimal(2)),
     ],
+    "the rest held for gone, by us alone, and shown after all": [
+        intent(),
+        changed("canceled", filled_qty=Decimal(1), source=Source.DERIVED),
+        changed("partially_filled", filled_qty=Decimal(1)),
+    ],
     "another program's": [changed("accepted", is_external=True)],
     "a way out with a full disk": [changed("accepted", reduce_only=True)],
     "another call": [("attempt", {"request": "balances.read"})],
@@ -109,6 +114,10 @@ def test_a_history_that_can_be_true(name):
         ([intent(), sent(), sent("refused")], "sent again while the first may live"),
         ([intent(), changed("filled"), changed("accepted")], "filled and then accepted"),
         ([intent(), changed("canceled"), changed("unknown")], "canceled and then unknown"),
+        (
+            [intent(), changed("canceled"), changed("partially_filled")],
+            "canceled and then partially_filled",
+        ),
         (
             [
                 intent(),

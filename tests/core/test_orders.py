@@ -272,6 +272,48 @@ def test_an_order_with_fills_was_placed_whatever_the_venue_shows_now():
     assert after.status is OrderStatus.CANCELED
     assert after.filled_qty == Decimal("0.2")
     assert after.leaves_qty == 0
+    assert after.source is Source.DERIVED
+
+
+def held_for_gone() -> OrderLedger:
+    """0.2 are filled, at 1 s of the venue's clock; that the rest is gone nobody says but we."""
+    ledger = ledger_with(OrderStatus.PARTIALLY_FILLED, pending=Pending.NOTHING, venue_time_ms=1000)
+    ledger.apply(ID, OrderEvent.DOUBTED, at=2000.0)
+    ledger.apply(ID, OrderEvent.PROVED_ABSENT, at=2030.0)
+    return ledger
+
+
+def test_the_rest_of_an_order_that_we_held_for_gone_and_that_the_venue_shows_is_live_again():
+    ledger = held_for_gone()
+    partly = report(OrderStatus.PARTIALLY_FILLED, filled_qty=Decimal("0.2"), updated_ms=1000)
+    change = ledger.report(partly, at=2040.0)
+    assert change.contradicts
+    assert change.after.status is OrderStatus.PARTIALLY_FILLED
+    assert ledger.open() == [change.after]
+    assert ledger.exposure(S, change.after.side) == change.after.qty - Decimal("0.2")
+
+
+@pytest.mark.parametrize("old", [("0.1", 1000), ("0.1", None), ("0.2", 999)], ids=str)
+def test_an_old_word_does_not_bring_back_what_we_held_for_gone_but_a_new_one_still_does(old):
+    ledger = held_for_gone()
+    filled, at_ms = old
+    late = report(OrderStatus.PARTIALLY_FILLED, filled_qty=Decimal(filled), updated_ms=at_ms)
+    change = ledger.report(late, at=2040.0)
+    assert not change.contradicts
+    assert change.after.status is OrderStatus.CANCELED
+    new = report(OrderStatus.PARTIALLY_FILLED, filled_qty=Decimal("0.3"), updated_ms=1001)
+    assert ledger.report(new, at=2041.0).contradicts
+    assert ledger.get(ID).status is OrderStatus.PARTIALLY_FILLED
+
+
+@pytest.mark.parametrize("end", [OrderStatus.CANCELED, OrderStatus.EXPIRED])
+def test_what_the_venue_itself_has_ended_never_comes_back(end):
+    ledger = held_for_gone()
+    change = ledger.report(report(end, filled_qty=Decimal("0.2"), updated_ms=1001), at=2040.0)
+    assert not change.contradicts  # gone it is
+    assert change.after.status is end
+    partly = report(OrderStatus.PARTIALLY_FILLED, filled_qty=Decimal("0.3"), updated_ms=1002)
+    assert ledger.report(partly, at=2041.0).after.status is end
 
 
 # Fills.

@@ -18,6 +18,7 @@ from outlast.model import (
     OrderType,
     Pending,
     Side,
+    Source,
     limit,
 )
 
@@ -107,7 +108,8 @@ class OneAccount(RuleBasedStateMachine):
         before, after = change.before, change.after
         assert self.ledger.get(after.client_order_id) == after
         if RANK[after.status] < RANK[before.status]:
-            told_so = change.contradicts and before.status in HELD_FOR_GONE
+            concluded = before.status is OrderStatus.CANCELED and before.source is Source.DERIVED
+            told_so = change.contradicts and (concluded or before.status in HELD_FOR_GONE)
             assert told_so or after.status is may_fall_to
         assert after.filled_qty >= before.filled_qty
         assert (after.venue_time_ms or 0) >= (before.venue_time_ms or 0)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from outlast.core.journal import GAP, ChainFault, decode_fields, verify
-from outlast.core.orders import TRANSITIONS
+from outlast.core.orders import TRANSITIONS, is_our_conclusion
 from outlast.errors import Outcome
 from outlast.model import Amendment, Execution, Order, OrderStatus
 from outlast.wire import Record
@@ -223,7 +223,8 @@ class Histories:
 
 def _differences(before: Order, after: Order) -> Iterator[str]:
     """What the later word about one order undoes of the earlier one."""
-    if after.status not in _CAN_FOLLOW[before.status]:
+    held = _S.NOT_PLACED if is_our_conclusion(before) else before.status
+    if after.status not in _CAN_FOLLOW[held]:
         yield f"it was {before.status.value} and then {after.status.value}"
     if after.filled_qty < before.filled_qty:
         yield f"{before.filled_qty:f} were filled, then only {after.filled_qty:f}"

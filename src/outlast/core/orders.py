@@ -30,7 +30,7 @@ from outlast.model import (
     Source,
 )
 
-__all__ = ["TRANSITIONS", "Change", "OrderEvent", "OrderLedger"]
+__all__ = ["TRANSITIONS", "Change", "OrderEvent", "OrderLedger", "is_our_conclusion"]
 
 
 class OrderEvent(Enum):
@@ -241,6 +241,8 @@ class OrderLedger:
         elif pending is Pending.SUBMIT:
             pending = Pending.NOTHING
         after = replace(before, status=status, pending=pending, as_of=at, reason=reason)
+        if status in _CONTRADICTED and before.filled_qty > 0:
+            after = replace(after, source=Source.DERIVED)  # canceled, by nobody's word but ours
         return Change(before, self._keep(after))
 
     def ask_cancel(self, client_order_id: str, asked: bool) -> None:
@@ -338,10 +340,15 @@ class OrderLedger:
         known = self._taken_up(before, report)
         amended = known is not before
         event = _EVENT_OF.get(report.status)
-        status = before.status if event is None else TRANSITIONS.get((before.status, event))
+        is_ours = is_our_conclusion(before)
+        held = _S.NOT_PLACED if is_ours and not _is_old(before, report) else before.status
+        status = before.status if event is None else TRANSITIONS.get((held, event))
+        is_unmoved = status is None or event is None
         contradicts = (
             status is not None and before.status in _CONTRADICTED and status is not _S.REJECTED
         )
+        if is_ours and status is not None and status.may_be_live:
+            contradicts = True
         if amended and before.amendment is None:
             contradicts = True  # they were held for not in force
         filled = max(before.filled_qty, report.filled_qty)
@@ -356,7 +363,7 @@ class OrderLedger:
             avg_price=report.avg_price if news or before.avg_price is None else before.avg_price,
             venue_time_ms=max(before.venue_time_ms or 0, report.updated_ms or 0) or None,
             as_of=at,
-            source=report.source,
+            source=before.source if is_ours and is_unmoved else report.source,
             reason=report.reason if status is not None else before.reason,
         )
         return Change(before, self._keep(after), contradicts, amended=amended)
@@ -472,6 +479,18 @@ def _remember(kept: dict[str, deque[Terms]], client_order_id: str, terms: Terms)
 
 def _is_unsure(order: Order) -> bool:
     return order.amendment is not None and order.amendment.is_unknown
+
+
+def is_our_conclusion(order: Order) -> bool:
+    """True for one with fills that we, and not the venue, hold for gone: the rest is canceled."""
+    return order.status is _S.CANCELED and order.source is Source.DERIVED
+
+
+def _is_old(order: Order, report: OrderReport) -> bool:
+    """True when `report` tells of a time before what we know of the order."""
+    if report.filled_qty < order.filled_qty:
+        return True
+    return report.updated_ms is not None and report.updated_ms < (order.venue_time_ms or 0)
 
 
 def _filled_up(order: Order) -> Order:
