@@ -386,6 +386,18 @@ def test_the_canary_is_alone_whoever_asks():
     assert breaker.retry_at(now) == now + ORDERS.permit_expiry_s
 
 
+def test_the_canary_is_full_until_its_call_is_answered_or_has_been_away_for_too_long():
+    breaker, now = at_canary()
+    assert not breaker.is_full(now)
+    assert breaker.admit(now) is not None
+    assert breaker.is_full(now + ORDERS.permit_expiry_s - 0.001)
+    assert not breaker.is_full(now + ORDERS.permit_expiry_s)
+    breaker, now = at_canary()
+    permit = breaker.admit(now)
+    breaker.record(permit, NEUTRAL, now)
+    assert not breaker.is_full(now)
+
+
 def test_the_ramp_admits_two_then_four_then_eight():
     breaker, now = at_ramp()
     for step in (2, 4, 8):
