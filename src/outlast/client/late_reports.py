@@ -67,15 +67,16 @@ class LateReports:
 
     def note_order(self, order: Order) -> None:
         """An order is new here or has changed."""
-        is_ours = order.client_order_id not in self._from_before
-        if order.status is OrderStatus.SUBMITTED and is_ours:
-            self._sent_after[order.client_order_id] = self._reports
+        status, name = order.status, order.client_order_id
+        if status in _LIVE:
+            if order.order_type is OrderType.MARKET or order.time_in_force in _AT_ONCE:
+                self._watch.taken(name, now=self._clock.now())
+        elif status is not OrderStatus.SUBMITTED:
+            self._watch.ended(name)
+        elif name not in self._from_before:
+            self._sent_after[name] = self._reports
             if len(self._sent_after) > _ORDERS_MAX:
                 del self._sent_after[next(iter(self._sent_after))]
-        if order.status not in _LIVE:
-            self._watch.ended(order.client_order_id)
-        elif order.order_type is OrderType.MARKET or order.time_in_force in _AT_ONCE:
-            self._watch.taken(order.client_order_id, now=self._clock.now())
 
     def note_cancel(self, order: Order) -> None:
         """A cancel found nothing to cancel; this is what the venue then reports of the order."""

@@ -428,7 +428,7 @@ class OrderLedger:
             self._doubtful[client_order_id] = order
         else:
             self._doubtful.pop(client_order_id, None)
-        if status is _S.UNKNOWN or _is_unsure(order):
+        if status is _S.UNKNOWN or (order.amendment is not None and _is_unsure(order)):
             self._unknown.add(client_order_id)
         else:
             self._unknown.discard(client_order_id)
