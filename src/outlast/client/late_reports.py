@@ -169,6 +169,8 @@ class LateReports:
 
     def why(self) -> str | None:
         """Why new risk is held; None while the reports keep up."""
+        if self._watch.is_quiet:
+            return None  # as nearly always, and asked for each order
         for name, reason in self.doubts().items() if self._watch.behind else ():
             return f"{name}: {reason}"
         overdue = self._watch.overdue(self._clock.now())

@@ -223,6 +223,11 @@ class ReportWatch:
         """The order is over, or not to be watched any more."""
         self._overdue.pop(order_id, None)
 
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is behind, and no order is watched."""
+        return not (self._behind or self._overdue)
+
     def overdue(self, now: float) -> str | None:
         """The first order that is reported open and cannot be; None while there is none."""
         for order_id, (since, until) in self._overdue.items():
