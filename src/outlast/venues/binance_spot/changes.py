@@ -15,14 +15,13 @@ from typing import Final
 import msgspec
 
 from outlast.errors import Failure, InvalidOrder
-from outlast.model import Instrument, Order, OrderReport, OrderType, Plane, Source
+from outlast.model import Instrument, Order, OrderReport, OrderType, Source
 from outlast.venues._binance import failure_of
 from outlast.venues._binance_rows import Row, decode, side_of, symbol_of
-from outlast.venues.binance_spot.limits import costs
 from outlast.venues.binance_spot.orders import OTHER_ORDER, status_of, time_in_force_of, type_of
 from outlast.venues.binance_spot.replies import read
-from outlast.venues.binance_spot.requests import VENUE, WRITE_WITHIN_S, plain
-from outlast.wire import Auth, Lane, WireReply, WireRequest
+from outlast.venues.binance_spot.requests import VENUE, plain, write
+from outlast.wire import Lane, WireReply, WireRequest
 
 __all__ = ["amend_order", "cancel_orders", "query_orders", "read_amended", "read_canceled"]
 
@@ -69,18 +68,13 @@ def amend_order(
         ("newClientOrderId", order.client_order_id),
         ("newQty", plain(qty, instrument.qty_step, field="qty")),
     ]
-    return WireRequest(
-        name="order.amend",
-        method="PUT",
-        path=_PATH,
-        params=tuple(params),
-        auth=Auth.SIGNED,
-        plane=Plane.TRADING,
+    return write(
+        "order.amend",
+        "PUT",
+        _PATH,
+        params,
         lane=Lane.TRADE if adds_risk else Lane.SAFETY,
-        is_write=True,
         safe_to_repeat=False,
-        costs=costs("PUT", _PATH, params),
-        answer_within_s=WRITE_WITHIN_S,
         symbol=instrument.symbol,
         client_order_id=order.client_order_id,
     )

@@ -44,6 +44,7 @@ __all__ = [
     "query_order",
     "query_positions",
     "query_time",
+    "write",
 ]
 
 VENUE: Final = "binance-spot"
@@ -118,7 +119,7 @@ def place_order(
     params.append(("newClientOrderId", client_order_id))
     # FULL: the default of some types, ACK, would not even say whether the order is live.
     params.append(("newOrderRespType", "FULL"))
-    return _write(
+    return write(
         "order.place",
         "POST",
         "/api/v3/order",
@@ -157,7 +158,7 @@ def cancel_order(
     instrument: Instrument, client_order_id: str, *, conditional: bool = False
 ) -> WireRequest:
     """A cancel. Sent twice it does no more than once, but then answers -2011."""
-    return _write(
+    return write(
         "order.cancel",
         "DELETE",
         "/api/v3/order",
@@ -173,7 +174,7 @@ def cancel_all_orders(instrument: Instrument, *, conditional: bool = False) -> W
 
     Where nothing is open the venue answers -2011, which is success here.
     """
-    return _write(
+    return write(
         "orders.cancel",
         "DELETE",
         "/api/v3/openOrders",
@@ -323,7 +324,7 @@ def _invalid(field: str, message: str) -> InvalidOrder:
     return InvalidOrder(message, field=field, venue=VENUE)
 
 
-def _write(
+def write(
     name: str,
     method: str,
     path: str,
@@ -333,7 +334,9 @@ def _write(
     safe_to_repeat: bool = True,
     symbol: str,
     client_order_id: str | None = None,
+    client_order_ids: tuple[str, ...] = (),
 ) -> WireRequest:
+    """A signed request that trades. `client_order_ids`: of one about several orders."""
     return WireRequest(
         name=name,
         method=method,
@@ -348,6 +351,7 @@ def _write(
         answer_within_s=WRITE_WITHIN_S,
         symbol=symbol,
         client_order_id=client_order_id,
+        client_order_ids=client_order_ids,
     )
 
 

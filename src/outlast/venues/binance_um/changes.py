@@ -16,14 +16,13 @@ from typing import Final
 import msgspec
 
 from outlast.errors import Failure, InvalidOrder
-from outlast.model import Instrument, Order, OrderReport, OrderType, Plane
+from outlast.model import Instrument, Order, OrderReport, OrderType
 from outlast.venues._binance import failure_of, look
 from outlast.venues.binance_um.codes import HOLLOW, meaning_of_row
-from outlast.venues.binance_um.limits import costs
 from outlast.venues.binance_um.orders import read_order, report_of
 from outlast.venues.binance_um.replies import decode, read
-from outlast.venues.binance_um.requests import VENUE, WRITE_WITHIN_S, plain
-from outlast.wire import Auth, Lane, WireReply, WireRequest
+from outlast.venues.binance_um.requests import VENUE, plain, write
+from outlast.wire import Lane, WireReply, WireRequest
 
 __all__ = [
     "CANCELS_MAX",
@@ -67,7 +66,7 @@ def amend_order(
         ("quantity", plain(qty, instrument.qty_step, field="qty")),
         ("price", plain(price, instrument.tick_size, field="price")),
     ]
-    return _write(
+    return write(
         "order.amend",
         "PUT",
         "/fapi/v1/order",
@@ -83,7 +82,7 @@ def cancel_orders(instrument: Instrument, orders: Sequence[Order]) -> WireReques
     """Cancel up to ten plain orders; each has its own answer."""
     names = tuple(order.client_order_id for order in orders)
     listed = msgspec.json.encode(names).decode()
-    return _write(
+    return write(
         "orders.cancel_many",
         "DELETE",
         "/fapi/v1/batchOrders",
@@ -136,33 +135,3 @@ def _row(
         found = f"row about {report.client_order_id!r} on {report.symbol} instead of {name!r}"
         return failure_of(request, reply, HOLLOW, message=found)
     return report
-
-
-def _write(
-    name: str,
-    method: str,
-    path: str,
-    params: list[tuple[str, str]],
-    *,
-    lane: Lane,
-    symbol: str,
-    safe_to_repeat: bool = True,
-    client_order_id: str | None = None,
-    client_order_ids: tuple[str, ...] = (),
-) -> WireRequest:
-    return WireRequest(
-        name=name,
-        method=method,
-        path=path,
-        params=tuple(params),
-        auth=Auth.SIGNED,
-        plane=Plane.TRADING,
-        lane=lane,
-        is_write=True,
-        safe_to_repeat=safe_to_repeat,
-        costs=costs(method, path, params),
-        answer_within_s=WRITE_WITHIN_S,
-        symbol=symbol,
-        client_order_id=client_order_id,
-        client_order_ids=client_order_ids,
-    )

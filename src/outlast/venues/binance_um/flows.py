@@ -17,10 +17,9 @@ from msgspec.structs import replace
 from outlast.errors import Failure
 from outlast.model import Instrument, Plane
 from outlast.private_wire import AccountMoved, Moved
-from outlast.venues.binance_um.limits import costs
 from outlast.venues.binance_um.replies import Row, decode, read
-from outlast.venues.binance_um.requests import READ_WITHIN_S
-from outlast.wire import Auth, Lane, WireReply, WireRequest
+from outlast.venues.binance_um.requests import query
+from outlast.wire import WireReply, WireRequest
 
 __all__ = ["KINDS", "next_page", "query_flows", "read_flows"]
 
@@ -48,20 +47,11 @@ class _Income(Row):
 def query_flows(*, since_ms: int) -> Sequence[WireRequest]:
     """One request of weight 30 for each of `KINDS`."""
     return [
-        WireRequest(
-            name="flows.read",
-            method="GET",
-            path=_PATH,
-            params=(
-                ("incomeType", kind),
-                ("startTime", str(since_ms)),
-                ("limit", str(_ROWS_MAX)),
-            ),
-            auth=Auth.SIGNED,
+        query(
+            "flows.read",
+            _PATH,
+            [("incomeType", kind), ("startTime", str(since_ms)), ("limit", str(_ROWS_MAX))],
             plane=Plane.ACCOUNT,
-            lane=Lane.RECONCILE,
-            costs=costs("GET", _PATH, ()),
-            answer_within_s=READ_WITHIN_S,
         )
         for kind in KINDS
     ]

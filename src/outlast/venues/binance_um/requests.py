@@ -31,6 +31,7 @@ __all__ = [
     "place_order",
     "plain",
     "probe",
+    "query",
     "query_balances",
     "query_book",
     "query_closed_order",
@@ -41,6 +42,7 @@ __all__ = [
     "query_order",
     "query_positions",
     "query_time",
+    "write",
 ]
 
 VENUE: Final = "binance-um"
@@ -115,7 +117,7 @@ def place_order(
     params.append(("clientAlgoId" if conditional else "newClientOrderId", client_order_id))
     # RESULT: the default, ACK, would not say whether a market order was filled.
     params.append(("newOrderRespType", "RESULT"))
-    return _write(
+    return write(
         "order.place",
         "POST",
         "/fapi/v1/algoOrder" if conditional else "/fapi/v1/order",
@@ -162,7 +164,7 @@ def cancel_order(
     instrument: Instrument, client_order_id: str, *, conditional: bool = False
 ) -> WireRequest:
     """A cancel. Sent twice it does no more than once, but then answers -2011."""
-    return _write(
+    return write(
         "order.cancel",
         "DELETE",
         *_order_address(instrument, client_order_id, conditional=conditional),
@@ -174,7 +176,7 @@ def cancel_order(
 
 def cancel_all_orders(instrument: Instrument, *, conditional: bool = False) -> WireRequest:
     """Cancel what is open on one symbol: the plain orders, or the conditional ones."""
-    return _write(
+    return write(
         "orders.cancel",
         "DELETE",
         "/fapi/v1/algoOpenOrders" if conditional else "/fapi/v1/allOpenOrders",
@@ -192,7 +194,7 @@ def dead_mans_switch(instrument: Instrument | None, *, timeout_s: int) -> WireRe
     Source: Binance USD-M futures docs, Auto-Cancel All Open Orders.
     """
     assert instrument is not None
-    return _write(
+    return write(
         "orders.deadman",
         "POST",
         "/fapi/v1/countdownCancelAll",
@@ -222,7 +224,7 @@ def query_order(
     else:
         assert client_order_id is not None
         path, params = _order_address(instrument, client_order_id, conditional=conditional)
-    return _read(
+    return query(
         "order.read",
         path,
         params,
@@ -241,7 +243,7 @@ def query_closed_order(
 
 def query_open_orders(instrument: Instrument | None, *, conditional: bool = False) -> WireRequest:
     """The open orders of one symbol, or for None of all of them (40 times the weight)."""
-    return _read(
+    return query(
         "orders.read",
         "/fapi/v1/openAlgoOrders" if conditional else "/fapi/v1/openOrders",
         [("symbol", instrument.venue_symbol)] if instrument else [],
@@ -263,7 +265,7 @@ def query_executions(
     elif since_ms is not None:
         params.append(("startTime", str(since_ms)))
     params.append(("limit", str(EXECUTIONS_MAX)))
-    return _read(
+    return query(
         "executions.read",
         "/fapi/v1/userTrades",
         params,
@@ -273,11 +275,11 @@ def query_executions(
 
 
 def query_positions() -> WireRequest:
-    return _read("positions.read", "/fapi/v3/positionRisk", [], plane=Plane.ACCOUNT)
+    return query("positions.read", "/fapi/v3/positionRisk", [], plane=Plane.ACCOUNT)
 
 
 def query_balances() -> WireRequest:
-    return _read("balances.read", "/fapi/v3/balance", [], plane=Plane.ACCOUNT)
+    return query("balances.read", "/fapi/v3/balance", [], plane=Plane.ACCOUNT)
 
 
 def query_instruments() -> WireRequest:
@@ -332,7 +334,7 @@ def _order_address(
     ]
 
 
-def _write(
+def write(
     name: str,
     method: str,
     path: str,
@@ -342,7 +344,9 @@ def _write(
     safe_to_repeat: bool = True,
     symbol: str,
     client_order_id: str | None = None,
+    client_order_ids: tuple[str, ...] = (),
 ) -> WireRequest:
+    """A signed request that trades. `client_order_ids`: of one about several orders."""
     return WireRequest(
         name=name,
         method=method,
@@ -357,10 +361,11 @@ def _write(
         answer_within_s=WRITE_WITHIN_S,
         symbol=symbol,
         client_order_id=client_order_id,
+        client_order_ids=client_order_ids,
     )
 
 
-def _read(
+def query(
     name: str,
     path: str,
     params: list[tuple[str, str]],
@@ -371,6 +376,7 @@ def _read(
     symbol: str | None = None,
     client_order_id: str | None = None,
 ) -> WireRequest:
+    """A question, signed unless `auth` says otherwise."""
     return WireRequest(
         name=name,
         method="GET",
@@ -395,4 +401,4 @@ def _public(
     lane: Lane = Lane.DATA,
     symbol: str | None = None,
 ) -> WireRequest:
-    return _read(name, path, params, plane=plane, lane=lane, auth=Auth.NONE, symbol=symbol)
+    return query(name, path, params, plane=plane, lane=lane, auth=Auth.NONE, symbol=symbol)

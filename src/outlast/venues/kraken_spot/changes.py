@@ -17,16 +17,10 @@ from typing import Final
 import msgspec
 
 from outlast.errors import Failure
-from outlast.model import Instrument, Order, OrderReport, Plane, Source
-from outlast.venues.kraken_spot.limits import costs
+from outlast.model import Instrument, Order, OrderReport, Source
 from outlast.venues.kraken_spot.replies import decode, read
-from outlast.venues.kraken_spot.requests import (
-    READ_WITHIN_S,
-    WRITE_WITHIN_S,
-    is_venue_id,
-    plain,
-)
-from outlast.wire import Auth, Lane, WireReply, WireRequest
+from outlast.venues.kraken_spot.requests import is_venue_id, plain, query, write
+from outlast.wire import Lane, WireReply, WireRequest
 
 __all__ = [
     "CANCELS_MAX",
@@ -63,7 +57,7 @@ def amend_order(
         params.append(("limit_price", plain(price, field="price")))
         if order.post_only:
             params.append(("post_only", "true"))
-    return _write(
+    return write(
         "order.amend",
         "AmendOrder",
         params,
@@ -88,7 +82,7 @@ def cancel_orders(instrument: Instrument, orders: Sequence[Order]) -> WireReques
         for name, listed in (("orders", ids), ("cl_ord_ids", names))
         if listed
     ]
-    return _write(
+    return write(
         "orders.cancel_many",
         "CancelOrderBatch",
         params,
@@ -101,17 +95,10 @@ def cancel_orders(instrument: Instrument, orders: Sequence[Order]) -> WireReques
 def query_orders(instrument: Instrument, venue_order_ids: Sequence[str]) -> WireRequest | None:
     """Up to fifty orders, open or ended, by the venue's ids."""
     assert 1 <= len(venue_order_ids) <= CANCELS_MAX
-    path = "/0/private/QueryOrders"
-    return WireRequest(
-        name="orders.read",
-        method="POST",
-        path=path,
-        params=(("txid", ",".join(venue_order_ids)),),
-        auth=Auth.SIGNED,
-        plane=Plane.ACCOUNT,
-        lane=Lane.RECONCILE,
-        costs=costs(path),
-        answer_within_s=READ_WITHIN_S,
+    return query(
+        "orders.read",
+        "QueryOrders",
+        [("txid", ",".join(venue_order_ids))],
         symbol=instrument.symbol,
     )
 
@@ -164,33 +151,3 @@ def read_canceled(
         return {}
 
     return read(request, reply, values)
-
-
-def _write(
-    name: str,
-    method: str,
-    params: list[tuple[str, str]],
-    *,
-    lane: Lane,
-    symbol: str,
-    safe_to_repeat: bool = True,
-    client_order_id: str | None = None,
-    client_order_ids: tuple[str, ...] = (),
-) -> WireRequest:
-    path = f"/0/private/{method}"
-    return WireRequest(
-        name=name,
-        method="POST",
-        path=path,
-        params=tuple(params),
-        auth=Auth.SIGNED,
-        plane=Plane.TRADING,
-        lane=lane,
-        is_write=True,
-        safe_to_repeat=safe_to_repeat,
-        costs=costs(path),
-        answer_within_s=WRITE_WITHIN_S,
-        symbol=symbol,
-        client_order_id=client_order_id,
-        client_order_ids=client_order_ids,
-    )

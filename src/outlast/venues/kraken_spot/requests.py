@@ -35,6 +35,7 @@ __all__ = [
     "place_order",
     "plain",
     "probe",
+    "query",
     "query_balances",
     "query_book",
     "query_closed_order",
@@ -45,6 +46,7 @@ __all__ = [
     "query_order",
     "query_positions",
     "query_time",
+    "write",
 ]
 
 VENUE: Final = "kraken-spot"
@@ -136,7 +138,7 @@ def place_order(
         ("oflags", "fciq,post" if order.post_only else "fciq"),
         ("cl_ord_id", client_order_id),
     ]
-    return _write(
+    return write(
         "order.place",
         "AddOrder",
         params,
@@ -190,7 +192,7 @@ def cancel_order(
     instrument: Instrument, client_order_id: str, *, conditional: bool = False
 ) -> WireRequest:
     """A cancel. Sent twice it does no more than once, but then says that there is no such order."""
-    return _write(
+    return write(
         "order.cancel",
         "CancelOrder",
         [_named(client_order_id)],
@@ -202,7 +204,7 @@ def cancel_order(
 
 def cancel_all_orders(instrument: Instrument, *, conditional: bool = False) -> WireRequest:
     """Cancel every order of the account: this venue cannot confine it to one pair, nor to ours."""
-    return _write("orders.cancel", "CancelAll", [], lane=Lane.SAFETY)
+    return write("orders.cancel", "CancelAll", [], lane=Lane.SAFETY)
 
 
 def dead_mans_switch(instrument: Instrument | None, *, timeout_s: int) -> WireRequest:
@@ -212,7 +214,7 @@ def dead_mans_switch(instrument: Instrument | None, *, timeout_s: int) -> WireRe
 
     Source: Kraken docs, Cancel All Orders After X.
     """
-    return _write(
+    return write(
         "orders.deadman", "CancelAllOrdersAfter", [("timeout", str(timeout_s))], lane=Lane.SAFETY
     )
 
@@ -239,7 +241,7 @@ def query_order(
     else:
         assert client_order_id is not None
         method, params = "OpenOrders", [("cl_ord_id", client_order_id)]
-    return _read(
+    return query(
         "order.read",
         method,
         params,
@@ -254,7 +256,7 @@ def query_closed_order(
     """One order among those that ended since `since_ms`; None for an id of the venue's own."""
     if is_venue_id(client_order_id):
         return None
-    return _read(
+    return query(
         "order.read",
         "ClosedOrders",
         [("cl_ord_id", client_order_id), ("start", str(since_ms // 1000 - 1))],
@@ -265,7 +267,7 @@ def query_closed_order(
 
 def query_open_orders(instrument: Instrument | None, *, conditional: bool = False) -> WireRequest:
     """All open orders; the venue does not filter by pair, so `read_orders` does."""
-    return _read("orders.read", "OpenOrders", [], symbol=instrument.symbol if instrument else None)
+    return query("orders.read", "OpenOrders", [], symbol=instrument.symbol if instrument else None)
 
 
 def query_executions(
@@ -276,7 +278,7 @@ def query_executions(
     The venue filters neither by pair nor by order; `read_executions` keeps those of the pair.
     """
     params = [] if since_ms is None else [("start", str(since_ms // 1000 - 1))]
-    return _read("executions.read", "TradesHistory", params, symbol=instrument.symbol)
+    return query("executions.read", "TradesHistory", params, symbol=instrument.symbol)
 
 
 def query_positions() -> WireRequest:
@@ -285,7 +287,7 @@ def query_positions() -> WireRequest:
 
 
 def query_balances() -> WireRequest:
-    return _read("balances.read", "BalanceEx", [])
+    return query("balances.read", "BalanceEx", [])
 
 
 # Public reads -------------------------------------------------------------------------------------
@@ -359,7 +361,7 @@ def _named(order_id: str) -> tuple[str, str]:
     return ("txid" if is_venue_id(order_id) else "cl_ord_id", order_id)
 
 
-def _write(
+def write(
     name: str,
     method: str,
     params: list[tuple[str, str]],
@@ -368,7 +370,9 @@ def _write(
     safe_to_repeat: bool = True,
     symbol: str | None = None,
     client_order_id: str | None = None,
+    client_order_ids: tuple[str, ...] = (),
 ) -> WireRequest:
+    """A signed request that trades. `client_order_ids`: of one about several orders."""
     path = f"/0/private/{method}"
     return WireRequest(
         name=name,
@@ -384,10 +388,11 @@ def _write(
         answer_within_s=WRITE_WITHIN_S,
         symbol=symbol,
         client_order_id=client_order_id,
+        client_order_ids=client_order_ids,
     )
 
 
-def _read(
+def query(
     name: str,
     method: str,
     params: list[tuple[str, str]],
@@ -395,6 +400,7 @@ def _read(
     symbol: str | None = None,
     client_order_id: str | None = None,
 ) -> WireRequest:
+    """A signed question about the account."""
     path = f"/0/private/{method}"
     return WireRequest(
         name=name,
