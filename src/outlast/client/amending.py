@@ -23,6 +23,7 @@ from outlast.client.lookups import Lookups
 from outlast.client.raising import order_error
 from outlast.client.recovery import RecoveryDesk
 from outlast.client.settings import Settings
+from outlast.client.stream_first import TOLD, unless_told
 from outlast.core.amendments import adds_risk, as_request, find_problem, has_terms
 from outlast.core.policy import policy_for
 from outlast.core.refusals import RefusalCircuit, RefusalKey, shape_of
@@ -42,10 +43,6 @@ from outlast.wire import Clock, VenueCodec, WireReply, WireRequest
 
 __all__ = ["AmendDesk"]
 
-ANSWER_AFTER_STREAM_S: Final = 1.0
-"""An answer that is still under way when the stream has told is there by then, or is not waited
-for."""
-_TOLD: Final = "told_by_stream"
 _LEFT: Final = "the caller was cancelled while it was under way"
 _RESTARTED: Final = "the journal ends before the answer to its amendment"
 
@@ -180,7 +177,7 @@ class AmendDesk:
             still_wanted=lambda: self._is_asked(name),
         )
         try:
-            result = await self._unless_told(name, asyncio.ensure_future(call), deadline)
+            result = await unless_told(call, self._told(name, deadline))
         except asyncio.CancelledError:
             # The caller left; the request may be on the wire. Its fate is found out all the same.
             self._unanswered(name, _LEFT, silent_s=None)
@@ -193,25 +190,6 @@ class AmendDesk:
         elif failure.outcome is Outcome.UNKNOWN and await self.known(name, deadline):
             return replace(failure, outcome=Outcome.REFUSED)
         return failure
-
-    async def _unless_told(
-        self, name: str, calling: asyncio.Future[WireReply | Failure], deadline: float
-    ) -> WireReply | Failure:
-        """The call's result; a failure where the stream tells what became of it long before that.
-
-        An answer that comes later is still heard: the request itself is left alone.
-        """
-        telling = asyncio.ensure_future(self._told(name, deadline))
-        try:
-            await asyncio.wait((calling, telling), return_when=asyncio.FIRST_COMPLETED)
-            if not calling.done():
-                await asyncio.wait((calling,), timeout=ANSWER_AFTER_STREAM_S)
-            if calling.done():
-                return calling.result()
-        finally:
-            calling.cancel()
-            telling.cancel()
-        return local_failure(_TOLD, "the stream told of the order before its answer")
 
     async def _told(self, name: str, until: float) -> None:
         """Return when the order has told of its amendment; without end when it does not."""
@@ -312,7 +290,7 @@ class AmendDesk:
                 evidence_id=evidence_id,
                 failure=failure,
             )
-        was_told = failure.kind == _TOLD
+        was_told = failure.kind == TOLD
         if known.status.is_final and (was_told or failure.outcome is not Outcome.NOT_SENT):
             failure = _ended(known)
         elif failure.outcome is Outcome.UNKNOWN:

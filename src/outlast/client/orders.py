@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -13,13 +13,13 @@ from outlast.client.amending import AmendDesk
 from outlast.client.bookkeeping import OrderBookkeeper
 from outlast.client.calls import CallDesk
 from outlast.client.gate import GateDesk
-from outlast.client.guard import local_failure
 from outlast.client.instruments import Instruments
 from outlast.client.lookups import Lookups
 from outlast.client.raising import order_error
 from outlast.client.recovery import RecoveryDesk
 from outlast.client.settings import Settings
 from outlast.client.settling import Settler
+from outlast.client.stream_first import unless_told
 from outlast.core.order_checks import find_problem
 from outlast.core.orders import OrderEvent
 from outlast.core.policy import RetryPolicy, policy_for
@@ -56,9 +56,6 @@ _RESTING: Final = (TimeInForce.GTC, TimeInForce.GTD)
 
 STREAM_FIRST_S: Final = 1.0
 """A stream that is well has told by then what became of an order that does not rest."""
-ANSWER_AFTER_STREAM_S: Final = 1.0
-"""An answer that is still under way when the stream has told of its order is there by then, or is
-not waited for."""
 LOOK_FIRST_S: Final = 0.5
 LOOK_WITHIN_S: Final = 5.0
 """How long an answer that tells no state is looked into. "A just-placed order may be absent
@@ -231,7 +228,7 @@ class OrderDesk:
             replaces=slot,
         )
         if self.stream_is_live():
-            call = self._unless_told(client_order_id, call, deadline)
+            call = unless_told(call, self._told_of_life(client_order_id, deadline))
         try:
             result = await call
         except asyncio.CancelledError:
@@ -252,29 +249,6 @@ class OrderDesk:
         if failure is None and (self.stream_is_live() or not self._codec.TRAITS.tells_state):
             await self._look_after(client_order_id, instrument, deadline)
         return Submitted(self._known(client_order_id), failure, evidence_id)
-
-    async def _unless_told(
-        self,
-        client_order_id: str,
-        call: Coroutine[Any, Any, WireReply | Failure],
-        deadline: float,
-    ) -> WireReply | Failure:
-        """The call's result; a failure where the stream tells what became of it long before that.
-
-        An answer that comes later still reaches `on_late`: the request itself is left alone.
-        """
-        calling = asyncio.ensure_future(call)
-        telling = asyncio.ensure_future(self._told_of_life(client_order_id, deadline))
-        try:
-            await asyncio.wait((calling, telling), return_when=asyncio.FIRST_COMPLETED)
-            if not calling.done():
-                await asyncio.wait((calling,), timeout=ANSWER_AFTER_STREAM_S)
-            if calling.done():
-                return calling.result()
-        finally:
-            calling.cancel()
-            telling.cancel()
-        return local_failure("told_by_stream", "the stream told of the order before its answer")
 
     async def _told_of_life(self, client_order_id: str, until: float) -> None:
         """Return when the venue has shown the order; without end when it does not."""
